@@ -1,0 +1,246 @@
+"""What a session is asked to do: frozen dataclasses, their limits, and their JSON form.
+
+Standard library only: the web process validates configs and never imports torch.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from core.errors import ConfigError
+
+StepKind = Literal["sde", "cps", "dance", "ode"]
+Reading = Literal["literal", "sde"]
+ResultMode = Literal["mean", "sample", "best", "mean_on_shell"]
+Selection = Literal["top", "random"]
+Estimator = Literal["one_step", "k_step", "full"]
+Arm = Literal["no_search", "ode", "random_elites", "best_of_sde", "best_of_seed"]
+
+STEP_KINDS: tuple[StepKind, ...] = get_args(StepKind)
+READINGS: tuple[Reading, ...] = get_args(Reading)
+RESULT_MODES: tuple[ResultMode, ...] = get_args(ResultMode)
+SELECTIONS: tuple[Selection, ...] = get_args(Selection)
+ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+ARMS: tuple[Arm, ...] = get_args(Arm)
+
+DEFAULT_NOISE_LEVEL: dict[StepKind, float] = {"sde": 0.7, "cps": 0.8, "dance": 0.3, "ode": 0.0}
+
+MAX_PROMPT = 2_000
+MAX_CANDIDATES = 256
+MAX_ITERATIONS = 64
+MAX_STEPS = 100
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """One noise search at one step (the paper's algorithm 1): K candidates, N iterations, the best P K kept."""
+
+    preset: str = "smart-grpo"
+    num_candidates: int = 5
+    num_iterations: int = 5
+    elite_fraction: float = 0.48
+    reading: Reading = "literal"
+    result: ResultMode = "mean"
+    selection: Selection = "top"
+    min_std: float = 0.0
+
+    @property
+    def num_elites(self) -> int:
+        """T = floor(P K); the 1e-9 because floor(.29 * 100) is 28 in floats."""
+        return math.floor(self.elite_fraction * self.num_candidates + 1e-9)
+
+
+@dataclass(frozen=True)
+class ExploreConfig:
+    """A whole session: one prompt and seed, the sampler, where and how to search, what to watch and compare with.
+
+    `rewards` maps a reward's name to its weight in the searched sum; weight 0 only watches. The search runs at the steps
+    whose sigma lies in [`window_min`, `window_max`].
+    """
+
+    prompt: str
+    seed: int = 0
+    model: str = "shapes-sd3"
+    num_steps: int = 10
+    guidance_scale: float = 4.5
+    step_kind: StepKind = "sde"
+    noise_level: float | None = None
+    window_min: float = 0.3
+    window_max: float = 0.8
+    search: SearchConfig = field(default_factory=SearchConfig)
+    estimator: Estimator = "one_step"
+    estimator_steps: int = 1
+    rewards: Mapping[str, float] = field(default_factory=lambda: {"shapes-clip": 1.0, "shapes-verifier": 0.0})
+    arms: tuple[Arm, ...] = ("no_search", "ode", "random_elites", "best_of_sde", "best_of_seed")
+    batch_size: int = 32
+    threads: int = 1
+
+    @property
+    def effective_noise_level(self) -> float:
+        """The noise level asked for, or the step kind's default."""
+        return DEFAULT_NOISE_LEVEL[self.step_kind] if self.noise_level is None else self.noise_level
+
+
+PRESETS: dict[str, SearchConfig] = {
+    "smart-grpo": SearchConfig("smart-grpo"),
+    "smart-grpo-sde": SearchConfig("smart-grpo-sde", reading="sde"),
+    "one-shot": SearchConfig("one-shot", 25, 1, 0.48),
+    "one-shot-on-shell": SearchConfig("one-shot-on-shell", 25, 1, 0.48, result="mean_on_shell"),
+    "random-elites": SearchConfig("random-elites", selection="random"),
+    "best-of-k": SearchConfig("best-of-k", 25, 1, 1 / 25, result="best"),
+    "no-search": SearchConfig("no-search", 1, 0, 1.0),
+}
+
+PRESET_HELP: dict[str, str] = {
+    "smart-grpo": "The paper as printed: five rounds of five noises, the best two move the search; scored at the same noise level.",
+    "smart-grpo-sde": "The same search, scoring each noise where the sampler would really go with it.",
+    "one-shot": "The paper's ablation: 25 noises once, the mean of the best 12 (only 29% of a real noise's size).",
+    "one-shot-on-shell": "One-shot with the mean rescaled to the size a real noise has.",
+    "random-elites": "A control: the same rounds, but the kept noises are drawn at random. Any gain of a search must beat it.",
+    "best-of-k": "25 noises once; the single best is used.",
+    "no-search": "Ordinary random noise at every step.",
+}
+
+
+def _number(low: float, high: float, *, whole: bool = False) -> Callable[[Any], str | None]:
+    def check(value: Any) -> str | None:
+        kind = "a whole number" if whole else "a number"
+        accepted = (int,) if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, accepted) or not low <= value <= high:
+            return f"expected {kind} from {low:g} to {high:g}, got {_shown(value)}"
+        return None
+
+    return check
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str | None]:
+    def check(value: Any) -> str | None:
+        return None if isinstance(value, str) and value in choices else f"expected one of {', '.join(choices)}, got {_shown(value)}"
+
+    return check
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _prompt(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return f"expected text, got {_shown(value)}"
+    if not value.strip():
+        return 'expected a sentence such as "a photo of a red circle", got nothing'
+    if len(value) > MAX_PROMPT:
+        return f"expected at most {MAX_PROMPT} characters, got {len(value)}"
+    if any(ch == "\0" or "\ud800" <= ch <= "\udfff" for ch in value):
+        return "expected plain text, got a NUL or half of a surrogate pair"
+    return None
+
+
+def _name(value: Any) -> str | None:
+    return None if isinstance(value, str) and 0 < len(value) <= 200 else f"expected a name, got {_shown(value)}"
+
+
+def _rewards(value: Any) -> str | None:
+    if not isinstance(value, Mapping) or not 1 <= len(value) <= 8:
+        return f"expected one to eight rewards with weights, got {_shown(value)}"
+    for name, weight in value.items():
+        problem = _name(name) or _number(-1000, 1000)(weight)
+        if problem:
+            return f"{_shown(name)}: {problem}"
+    return None if any(value.values()) else "expected at least one reward with a weight other than 0: the search must climb something"
+
+
+def _arms(value: Any) -> str | None:
+    ok = isinstance(value, tuple) and all(arm in ARMS for arm in value) and len(set(value)) == len(value)
+    return None if ok else f"expected some of {', '.join(ARMS)}, each once, got {_shown(value)}"
+
+
+_SEARCH_CHECKS: dict[str, Callable[[Any], str | None]] = {
+    "preset": _name,
+    "num_candidates": _number(1, MAX_CANDIDATES, whole=True),
+    "num_iterations": _number(0, MAX_ITERATIONS, whole=True),
+    "elite_fraction": _number(0, 1),
+    "reading": _one_of(READINGS),
+    "result": _one_of(RESULT_MODES),
+    "selection": _one_of(SELECTIONS),
+    "min_std": _number(0, 1),
+}
+_EXPLORE_CHECKS: dict[str, Callable[[Any], str | None]] = {
+    "prompt": _prompt,
+    "seed": _number(0, 2**31 - 1, whole=True),
+    "model": _name,
+    "num_steps": _number(2, MAX_STEPS, whole=True),
+    "guidance_scale": _number(0, 30),
+    "step_kind": _one_of(STEP_KINDS),
+    "noise_level": lambda value: None if value is None else _number(0, 5)(value),
+    "window_min": _number(0, 1),
+    "window_max": _number(0, 1),
+    "estimator": _one_of(ESTIMATORS),
+    "estimator_steps": _number(1, 20, whole=True),
+    "rewards": _rewards,
+    "arms": _arms,
+    "batch_size": _number(1, 1024, whole=True),
+    "threads": _number(1, 64, whole=True),
+}
+
+
+def problems_of(config: ExploreConfig) -> dict[str, str]:
+    """Everything wrong with a config, by field ("search.num_candidates"); empty when it can run."""
+    found = {f"search.{name}": check(getattr(config.search, name)) for name, check in _SEARCH_CHECKS.items()}
+    found |= {name: check(getattr(config, name)) for name, check in _EXPLORE_CHECKS.items()}
+    problems = {name: text for name, text in found.items() if text}
+    search = config.search
+    if not problems and search.num_iterations and search.num_elites < 1:
+        problems["search.elite_fraction"] = (
+            "elite_fraction * num_candidates must be at least 1, "
+            f"got floor({search.elite_fraction:g} * {search.num_candidates}) = {search.num_elites}"
+        )
+    if not problems and config.window_min > config.window_max:
+        problems["window_min"] = f"expected at most window_max ({config.window_max:g}), got {config.window_min:g}"
+    if not problems and config.step_kind == "ode" and search.num_iterations:
+        problems["step_kind"] = "an ode step has no noise to search: expected sde, cps or dance, or the preset no-search"
+    return problems
+
+
+def validate(config: ExploreConfig) -> ExploreConfig:
+    """Return the config, or raise ConfigError with every problem."""
+    problems = problems_of(config)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def to_dict(config: ExploreConfig) -> dict[str, Any]:
+    """Plain JSON values; `from_dict` inverts it."""
+    plain = dataclasses.asdict(config)
+    return plain | {"rewards": dict(config.rewards), "arms": list(config.arms)}
+
+
+def from_dict(plain: Any) -> ExploreConfig:
+    """Read and validate a config. Unknown fields, wrong types and values out of range raise ConfigError."""
+    if not isinstance(plain, Mapping):
+        raise ConfigError({"config": f"expected an object, got {_shown(plain)}"})
+    values = dict(plain)
+    search = values.pop("search", {})
+    if not isinstance(search, Mapping):
+        raise ConfigError({"search": f"expected an object, got {_shown(search)}"})
+    unknown = {f"search.{k}": "is not a setting" for k in search if k not in _SEARCH_CHECKS}
+    unknown |= {str(k): "is not a setting" for k in values if k not in _EXPLORE_CHECKS}
+    if unknown:
+        raise ConfigError(unknown)
+    if "prompt" not in values:
+        raise ConfigError({"prompt": "expected a sentence, got nothing"})
+    if isinstance(values.get("arms"), list):
+        values["arms"] = tuple(values["arms"])
+    return validate(ExploreConfig(**values, search=SearchConfig(**search)))
+
+
+def config_hash(config: ExploreConfig) -> str:
+    """A short digest of everything that decides the result."""
+    text = json.dumps(to_dict(config), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,128 @@
+"""What the engines yield: frozen facts in the order in which they became true.
+
+Standard library only; arrays are typed `Any` (torch tensors and numpy pictures) so that the web process can import the
+names without torch. Two runs of one config compare equal except for `seconds`, which is a measurement.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was spent since the session began. `nfe`: sample-forwards of the velocity network (a guidance pair is 2)."""
+
+    nfe: int = 0
+    decodes: int = 0
+    reward_calls: int = 0
+    seconds: float = field(default=0.0, compare=False)
+
+    def __add__(self, other: "Cost") -> "Cost":
+        """Field by field."""
+        return Cost(
+            self.nfe + other.nfe,
+            self.decodes + other.decodes,
+            self.reward_calls + other.reward_calls,
+            self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True)
+class SessionStarted:
+    """The schedule: `sigmas` has num_steps + 1 entries; `searched[s]` says whether step s is in the window.
+
+    `excess_std[s]` is the noise that step s leaves beyond sigma_next (design: the step's unremoved noise).
+    """
+
+    sigmas: tuple[float, ...]
+    searched: tuple[bool, ...]
+    step_std: tuple[float, ...]
+    excess_std: tuple[float, ...]
+    latent_shape: tuple[int, ...]
+    latents: Any  # x_1, (1, C, H, W) float32
+
+
+@dataclass(frozen=True)
+class IterationScored:
+    """One iteration's candidates. The engine goes on with `elites`, unless others are sent back into the generator.
+
+    Arrays: `images` (K, H, W, 3) uint8; per reward name and for `total` K floats (non-finite where the reward was);
+    `norms` are ||m||/sqrt(d); `std_quantiles` (0, .25, .5, .75, 1) of search_std before the update; `cosine` is the mean
+    pairwise cosine of the candidates; `over_noise` sqrt(1 + step_std^2 / sigma^2) for the literal reading, else 1.
+    """
+
+    step: int
+    iteration: int
+    images: Any
+    rewards: dict[str, tuple[float, ...]]
+    total: tuple[float, ...]
+    elites: tuple[int, ...]
+    norms: tuple[float, ...]
+    kurtosis: tuple[float, ...]
+    mean_norm: float
+    std_quantiles: tuple[float, ...]
+    cosine: float
+    over_noise: float
+    batch_size: int
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class StepCommitted:
+    """A step of the searched trajectory is taken: the new latents and the one-step estimate of the final image there."""
+
+    step: int
+    latents: Any  # after the step, (1, C, H, W) float32
+    image: Any  # (H, W, 3) uint8, decoded estimate of x_0 at sigma_next
+    rewards: dict[str, float]
+    noise_norm: float  # ||m||/sqrt(d) of the committed noise; 0 for an ode step
+    log_prob: float
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class ArmFinished:
+    """A whole trajectory's outcome: "search", or one of the arms it is compared with, at the arm's own cost.
+
+    `trail` is the chosen trajectory's total reward of the estimate after every step (empty for best-of arms).
+    """
+
+    arm: str
+    image: Any  # (H, W, 3) uint8
+    rewards: dict[str, float]
+    trajectories: int  # how many whole trajectories were compared for it
+    trail: tuple[float, ...]
+    latents: Any  # final, (1, C, H, W) float32
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class SessionFinished:
+    """Nothing more will come."""
+
+    cost: Cost
+
+
+ExploreEvent: TypeAlias = SessionStarted | IterationScored | StepCommitted | ArmFinished | SessionFinished
+
+
+@dataclass(frozen=True)
+class IterationState:
+    """What must be remembered of a scored iteration to go on from it; the noises are drawn again by name."""
+
+    elites: tuple[int, ...]
+    total: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ExploreState:
+    """Where a stored session stands: enough to resume, replay or fork it (bit-identically on the same machine).
+
+    `committed[s]` are the latents after step s; `iterations` those of the step under way; `arms` are finished arms.
+    """
+
+    committed: tuple[Any, ...] = ()
+    iterations: tuple[IterationState, ...] = ()
+    arms: tuple[str, ...] = ()
+    cost: Cost = Cost()
+    trail: tuple[float, ...] = ()
