@@ -1,0 +1,35 @@
+# make run: the lab at a printed address.  make test: lint and the whole suite.  Both make .venv first where needed.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+HOST ?= 127.0.0.1
+PORT ?= 7860
+
+.PHONY: run test lint format bench doctor
+
+run: $(STAMP)
+	$(BIN)/python -m app serve --host $(HOST) --port $(PORT)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.benchmarks bench.json
+
+doctor: $(STAMP)
+	$(BIN)/python -m app doctor
+
+# Installed once for each requirements.txt: the stamp is newer than the list it was made from.
+$(STAMP): requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	touch $(STAMP)
