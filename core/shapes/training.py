@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -23,17 +24,24 @@ class TrainConfig:
     weight_decay: float = 0.0
     warmup: int = 100
     ema_decay: float = 0.999
+    cooldown: float = 1.0  # the last share of the steps, in which the learning rate falls
     grad_norm: float = 1.0
     seed: int = 0
     save_every: int = 200
+    stop: int | None = None  # end after this many steps of the plan, where that is good enough
 
 
 def learning_rate_at(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then half a cosine down to a hundredth."""
+    """Linear warm-up, a plateau, and half a cosine down to a hundredth over the cooldown.
+
+    Before its cooldown a run does not depend on `steps`, so a run can be lengthened or shortened while it is under way
+    and still equals one that was planned so.
+    """
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
-    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+    start = max(config.warmup, round(config.steps * (1 - config.cooldown)))
+    progress = (step - start) / max(1, config.steps - start)
+    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, progress)))))
 
 
 def train(
@@ -50,12 +58,13 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     ema = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99), fused=True
     )
     first, seconds = _resume(folder, model, ema, optimizer)
     bf16 = torch.autocast("cpu", dtype=torch.bfloat16)
     figures: dict[str, float] = {}
-    for step in range(first, config.steps):
+    last = config.steps if config.stop is None else config.stop
+    for step in range(first, last):
         started = time.perf_counter()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, config)
@@ -80,7 +89,7 @@ def train(
             print(json.dumps(row), flush=True)
             with (folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps(row) + "\n")
-        if (step + 1) % config.save_every == 0 or step + 1 == config.steps:
+        if (step + 1) % config.save_every == 0 or step + 1 == last:
             _save(folder, step + 1, seconds, model, ema, optimizer)
     return ema
 
@@ -101,8 +110,6 @@ def _resume(folder: Path, model: nn.Module, ema: nn.Module, optimizer: torch.opt
     path = folder / "checkpoint.safetensors"
     if not path.exists():
         return 0, 0.0
-    from safetensors import safe_open
-
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     tensors = load_file(path)

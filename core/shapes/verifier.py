@@ -163,15 +163,20 @@ def _matches(item: Found, slot: Phrase) -> bool:
 
 
 def caption_holds(caption: Caption, scene: Scene) -> bool:
-    """Whether a caption is true of a scene's ground truth (not of its drawing)."""
-    slots = list(caption.slots())
-    if len(slots) != len(scene.objects):
+    """Whether a caption (as `sample_caption` draws them) is true of a scene's ground truth, not of its drawing."""
+    if len(caption.slots()) != len(scene.objects):
         return False
-    fits = np.array([[o.shape == s.shape and s.color in (None, o.color) for o in scene.objects] for s in slots], dtype=float)
-    if caption.relation:
-        one, other = scene.objects
-        orders = [(one, other)] if fits[0, 0] and fits[1, 1] else []
-        orders += [(other, one)] if fits[0, 1] and fits[1, 0] else []
-        return any(relation_holds(caption.relation, (a.x, a.y), (b.x, b.y)) for a, b in orders)
-    rows, columns = linear_sum_assignment(fits, maximize=True)
-    return bool(fits[rows, columns].all())
+    if len(caption.phrases) == 1:
+        return all(_fits(item, caption.phrases[0]) for item in scene.objects)
+    first, second = caption.phrases
+    one, other = scene.objects
+    return any(
+        _fits(a, first)
+        and _fits(b, second)
+        and (caption.relation is None or relation_holds(caption.relation, (a.x, a.y), (b.x, b.y)))
+        for a, b in ((one, other), (other, one))
+    )
+
+
+def _fits(item: Shape, phrase: Phrase) -> bool:
+    return item.shape == phrase.shape and phrase.color in (None, item.color)

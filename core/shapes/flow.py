@@ -1,0 +1,123 @@
+"""The embedded world's flow-matching model: an SD3 transformer and its two text encoders, trained together."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
+
+from core.shapes.clip import tokenize
+from core.shapes.scenes import draw, sample_pairs
+from core.shapes.tokenizer import MAX_LENGTH
+from core.shapes.training import TrainConfig, train
+from core.shapes.vae import encode
+
+CONFIG = TrainConfig(
+    steps=10_000, batch_size=64, learning_rate=1e-3, weight_decay=0.01, warmup=300, ema_decay=0.999, cooldown=0.25, seed=3
+)
+NUM_SCENES = 60_000
+EMPTY_SHARE = 0.1  # captions left out, for classifier-free guidance
+LOGIT_MEAN = 0.5  # of the logit-normal times; above 0, because layout and counts are decided at high noise
+HEADS, HEAD_WIDTH, LAYERS = 2, 64, 5
+TEXT_WIDTHS = (128, 64)
+
+
+class FlowNet(nn.Module):
+    """Transformer and text encoders as one module; `forward` is the velocity of noisy latents under token ids."""
+
+    def __init__(self, tokenizer: CLIPTokenizer):
+        super().__init__()
+        self.transformer = SD3Transformer2DModel(
+            sample_size=8,
+            patch_size=1,
+            in_channels=16,
+            out_channels=16,
+            num_layers=LAYERS,
+            num_attention_heads=HEADS,
+            attention_head_dim=HEAD_WIDTH,
+            caption_projection_dim=HEADS * HEAD_WIDTH,
+            joint_attention_dim=sum(TEXT_WIDTHS),
+            pooled_projection_dim=sum(TEXT_WIDTHS),
+            pos_embed_max_size=8,
+        )
+        self.text_encoders = nn.ModuleList(_text_encoder(tokenizer, width) for width in TEXT_WIDTHS)
+
+    def forward(self, latents: Tensor, sigma: Tensor, tokens: Tensor) -> Tensor:
+        """Velocity (B, 16, 8, 8) at latents (B, 16, 8, 8), sigma (B,), tokens (B, MAX_LENGTH)."""
+        outs = [encoder(tokens, output_hidden_states=True) for encoder in self.text_encoders]
+        return self.transformer(
+            hidden_states=latents,
+            timestep=sigma * 1000,
+            encoder_hidden_states=torch.cat([out.hidden_states[-2] for out in outs], dim=-1),
+            pooled_projections=torch.cat([out.text_embeds for out in outs], dim=-1),
+            return_dict=False,
+        )[0]
+
+
+def _text_encoder(tokenizer: CLIPTokenizer, width: int) -> CLIPTextModelWithProjection:
+    return CLIPTextModelWithProjection(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            intermediate_size=3 * width,
+            projection_dim=width,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            max_position_embeddings=MAX_LENGTH,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def encoded_scenes(vae: AutoencoderKL, tokenizer: CLIPTokenizer, work: Path) -> tuple[Tensor, Tensor]:
+    """Latents (N, 16, 8, 8) and tokens (N, MAX_LENGTH) of the training scenes, kept in `work`."""
+    path = work / "scenes.safetensors"
+    if not path.exists():
+        pairs = sample_pairs(CONFIG.seed, NUM_SCENES)
+        chunks = [pairs[i : i + 1000] for i in range(0, NUM_SCENES, 1000)]
+        latents = torch.cat([encode(vae, np.stack([draw(scene) for _, scene in chunk])) for chunk in chunks])
+        tokens = torch.cat([tokenize(tokenizer, [caption.text() for caption, _ in chunk]) for chunk in chunks])
+        save_file({"latents": latents, "tokens": tokens}, path)
+    loaded = load_file(path)
+    return loaded["latents"], loaded["tokens"]
+
+
+def train_flow(work: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer, config: TrainConfig = CONFIG) -> FlowNet:
+    """Train (or resume) on rectified-flow pairs x_t = (1 - sigma) x_0 + sigma x_1, target v = x_1 - x_0."""
+    latents, tokens = encoded_scenes(vae, tokenizer, work)
+    empty = tokenize(tokenizer, [""])
+
+    def loss_of(net: nn.Module, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        chosen = torch.randint(len(latents), (config.batch_size,), generator=generator)
+        data, noise = latents[chosen], torch.randn(config.batch_size, *latents.shape[1:], generator=generator)
+        sigma = torch.sigmoid(LOGIT_MEAN + torch.randn(config.batch_size, generator=generator))
+        dropped = torch.rand(config.batch_size, 1, generator=generator) < EMPTY_SHARE
+        mixed = torch.lerp(data, noise, sigma[:, None, None, None])
+        velocity = net(mixed, sigma, torch.where(dropped, empty, tokens[chosen]))
+        loss = (velocity.float() - (noise - data)).pow(2).mean()
+        return loss, {"loss": float(loss.detach())}
+
+    torch.manual_seed(config.seed)
+    return train(FlowNet(tokenizer), loss_of, config, work / "flow")
+
+
+def build_pipeline(net: FlowNet, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> StableDiffusion3Pipeline:
+    """The diffusers pipeline of the parts; call it with max_sequence_length=0, since it was trained without T5's zeros."""
+    return StableDiffusion3Pipeline(
+        transformer=net.transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=vae,
+        text_encoder=net.text_encoders[0],
+        tokenizer=tokenizer,
+        text_encoder_2=net.text_encoders[1],
+        tokenizer_2=tokenizer,
+        text_encoder_3=None,
+        tokenizer_3=None,
+        image_encoder=None,
+        feature_extractor=None,
+    )
