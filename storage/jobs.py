@@ -1,0 +1,315 @@
+"""The queue: jobs with leases and fencing, commands to them, and thin events from them.
+
+Every function works in the transaction `tx` it is given; those that change something need `Database.write()`. `now` is
+in seconds since 1970. Whatever a page shows of a job changes together with an event, so a cursor over events misses
+nothing.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.errors import StorageError
+from storage.tables import job_commands, job_events, jobs, records
+from storage.values import clean
+
+STATUSES = ("pending", "running", "paused", "succeeded", "failed", "cancelled")
+FINAL = ("succeeded", "failed", "cancelled")
+COMMANDS = ("pause", "step", "continue", "cancel", "elites")
+LEASE_SECONDS = 30.0
+RENEW_SECONDS = 5.0
+MAX_LOST = 10
+
+
+class StaleClaim(StorageError):
+    """The job is no longer this worker's: another has it since the lease ran out, or it has ended. Write nothing."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job in a worker's hands. `attempt` is the fencing token: a later claim of the job has a higher one."""
+
+    job_id: int
+    record_id: str
+    kind: str
+    attempt: int
+    owner: str
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a person asked of a job. The expectation, where given, is the iteration that person was looking at."""
+
+    id: int
+    seq: int
+    kind: str
+    payload: dict[str, Any]
+    expected_step: int | None
+    expected_iteration: int | None
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """Something became true of a job; the data is in the session's own tables."""
+
+    seq: int
+    kind: str
+    step: int | None
+    iteration: int | None
+
+
+def enqueue(
+    tx: Session, *, kind: str, record_id: str, lane: str = "interactive", payload: Mapping[str, Any] | None = None
+) -> int:
+    """Put a job at the end of a lane's queue and return its id."""
+    row = {"kind": kind, "record_id": record_id, "lane": lane, "status": "pending", "payload": dict(payload or {})}
+    result = tx.execute(sa.insert(jobs).values(row | {"created_at": time.time()}))
+    job_id = int(result.inserted_primary_key[0])  # type: ignore[attr-defined]
+    _show_status(tx, job_id, record_id, "pending", None)
+    return job_id
+
+
+def claim(
+    tx: Session, *, lane: str, owner: str, now: float | None = None, lease_seconds: float = LEASE_SECONDS
+) -> Claim | None:
+    """Take the lane's oldest job that waits or whose worker's lease has run out; None when there is none.
+
+    A job that lost `MAX_LOST` workers without one event between is failed instead: it kills whoever touches it.
+    """
+    now = time.time() if now is None else now
+    free = sa.or_(jobs.c.status == "pending", sa.and_(jobs.c.status == "running", jobs.c.lease_expires_at < now))
+    oldest = sa.select(jobs.c.id, jobs.c.attempt, jobs.c.status, jobs.c.lost).where(jobs.c.lane == lane, free)
+    while (found := tx.execute(oldest.order_by(jobs.c.id).limit(1)).first()) is not None:
+        lost = found.lost + (found.status == "running")
+        taken = tx.execute(
+            sa.update(jobs)
+            .where(jobs.c.id == found.id, jobs.c.attempt == found.attempt, free)
+            .values(
+                status="running", attempt=found.attempt + 1, lost=lost, lease_owner=owner, error=None,
+                lease_expires_at=now + lease_seconds,
+            )
+        )  # fmt: skip
+        if taken.rowcount != 1:  # type: ignore[attr-defined]
+            continue  # another worker was quicker; look again
+        job = _job(tx, found.id)
+        held = Claim(job.id, job.record_id, job.kind, job.attempt, owner, job.payload)
+        if lost < MAX_LOST:
+            _show_status(tx, job.id, job.record_id, "running", None)
+            return held
+        finish(tx, held, "failed", f"the worker died {lost} times in a row on this job without getting any further")
+    return None
+
+
+def renew(tx: Session, held: Claim, now: float | None = None, lease_seconds: float = LEASE_SECONDS) -> None:
+    """Keep the lease for another `lease_seconds`. Raises StaleClaim when it is lost."""
+    now = time.time() if now is None else now
+    kept = tx.execute(sa.update(jobs).where(*_held(held)).values(lease_expires_at=now + lease_seconds))
+    if kept.rowcount != 1:  # type: ignore[attr-defined]
+        raise _stale(held)
+
+
+def check_fence(tx: Session, held: Claim) -> None:
+    """Raise StaleClaim unless the job is still this claim's; call it first in every transaction that records for it.
+
+    The row stays locked until the transaction ends, so no other worker can take the job in between.
+    """
+    if tx.execute(sa.select(jobs.c.id).where(*_held(held)).with_for_update()).first() is None:
+        raise _stale(held)
+
+
+def release(tx: Session, held: Claim, status: str = "pending") -> None:
+    """Give the job back unfinished: "pending" for the next free worker, or "paused" until a command wakes it."""
+    if status not in ("pending", "paused"):
+        raise StorageError(f"a released job is expected to be pending or paused, got {status!r}")
+    check_fence(tx, held)
+    _leave(tx, held.job_id, status, None)
+
+
+def finish(tx: Session, held: Claim, status: str, error: str | None = None) -> None:
+    """End the job for good: succeeded, failed or cancelled. Commands nobody has read are refused."""
+    if status not in FINAL:
+        raise StorageError(f"a finished job is expected to be {', '.join(FINAL)}, got {status!r}")
+    check_fence(tx, held)
+    _end(tx, held.job_id, status, error)
+
+
+def send_command(
+    tx: Session,
+    job_id: int,
+    kind: str,
+    payload: Mapping[str, Any] | None = None,
+    expected_step: int | None = None,
+    expected_iteration: int | None = None,
+) -> int:
+    """Append a command and return its id. The worker reads it between two events.
+
+    Where no worker has the job, what can be done at once is done: a job waiting, paused or left by a dead worker is
+    cancelled, a waiting one paused, a paused one queued again for step and continue (which its worker then reads). To a
+    job that has ended every command is refused.
+    """
+    if kind not in COMMANDS:
+        raise StorageError(f"a command is expected to be one of {', '.join(COMMANDS)}, got {kind!r}")
+    seq = _next(tx, job_id, jobs.c.last_command)
+    row = {"job_id": job_id, "seq": seq, "kind": kind, "payload": dict(payload or {}), "created_at": time.time()}
+    row |= {"expected_step": expected_step, "expected_iteration": expected_iteration}
+    command_id = int(tx.execute(sa.insert(job_commands).values(row)).inserted_primary_key[0])  # type: ignore[attr-defined]
+    job = _job(tx, job_id)
+    status = job.status
+    if status in FINAL:
+        consume(tx, command_id, f"the job has already ended ({status})")
+    elif kind == "cancel" and (status != "running" or job.lease_expires_at < time.time()):
+        consume(tx, command_id)
+        _end(tx, job_id, "cancelled", None)
+    elif status == "pending" and kind == "pause":
+        for unread in pending_commands(tx, job_id):
+            if unread.kind in ("step", "continue"):
+                consume(tx, unread.id, "paused again before a worker had read this")
+        consume(tx, command_id)
+        _leave(tx, job_id, "paused", None)
+    elif status == "paused" and kind in ("step", "continue"):
+        _leave(tx, job_id, "pending", None)
+    else:
+        append_event(tx, job_id, "command")
+    return command_id
+
+
+def pending_commands(tx: Session, job_id: int) -> list[Command]:
+    """Commands nobody has read yet: cancel first, then in the order they were sent."""
+    rows = tx.execute(
+        sa.select(*(job_commands.c[name] for name in Command.__dataclass_fields__))
+        .where(job_commands.c.job_id == job_id, job_commands.c.consumed_at.is_(None))
+        .order_by(sa.case((job_commands.c.kind == "cancel", 0), else_=1), job_commands.c.seq)
+    )
+    return [Command(**row._mapping) for row in rows]
+
+
+def consume(tx: Session, command_id: int, refusal: str | None = None) -> None:
+    """Mark a command as done, or as refused with the reason. A command is consumed once; again changes nothing."""
+    done = {"consumed_at": time.time(), "refusal": None if refusal is None else clean(refusal)}
+    unread = sa.and_(job_commands.c.id == command_id, job_commands.c.consumed_at.is_(None))
+    job_id = tx.scalar(sa.select(job_commands.c.job_id).where(unread))
+    if job_id is not None:
+        tx.execute(sa.update(job_commands).where(unread).values(done))
+        append_event(tx, job_id, "command")
+
+
+def append_event(
+    tx: Session, job: Claim | int, kind: str, step: int | None = None, iteration: int | None = None
+) -> int:
+    """Say that something became true; returns the event's number in its job. With a claim the fence is checked."""
+    job_id = job if isinstance(job, int) else job.job_id
+    if isinstance(job, Claim):
+        check_fence(tx, job)
+        tx.execute(sa.update(jobs).where(jobs.c.id == job_id).values(lost=0))
+    seq = _next(tx, job_id, jobs.c.last_event)
+    row = {"job_id": job_id, "seq": seq, "kind": kind, "step": step, "iteration": iteration, "created_at": time.time()}
+    tx.execute(sa.insert(job_events).values(row))
+    return seq
+
+
+def events_after(tx: Session, job_id: int, seq: int) -> list[JobEvent]:
+    """A job's events with a number above `seq`, oldest first."""
+    rows = tx.execute(
+        sa.select(*(job_events.c[name] for name in JobEvent.__dataclass_fields__))
+        .where(job_events.c.job_id == job_id, job_events.c.seq > seq)
+        .order_by(job_events.c.seq)
+    )
+    return [JobEvent(**row._mapping) for row in rows]
+
+
+def latest_job(tx: Session, record_id: str) -> int | None:
+    """The id of a record's newest job."""
+    return tx.scalar(sa.select(sa.func.max(jobs.c.id)).where(jobs.c.record_id == record_id))
+
+
+def last_seq(tx: Session, record_id: str) -> int:
+    """The number of the newest event of a record's newest job; 0 without one. Cheap: ask it before `view`."""
+    job_id = latest_job(tx, record_id)
+    return 0 if job_id is None else _job(tx, job_id).last_event
+
+
+def job_view(tx: Session, record_id: str) -> dict[str, Any] | None:
+    """A record's newest job as pages show it; None without one.
+
+    `queue_position` is 1 for the next to be taken and None unless the job waits; `refusal` is why the latest command
+    was not followed, None if it was.
+    """
+    job_id = latest_job(tx, record_id)
+    if job_id is None:
+        return None
+    job = _job(tx, job_id)
+    position = None
+    if job.status == "pending":
+        ahead = (jobs.c.lane == job.lane, jobs.c.status == "pending", jobs.c.id <= job_id)
+        position = tx.scalar(sa.select(sa.func.count()).select_from(jobs).where(*ahead))
+    refusals = sa.select(job_commands.c.refusal).where(job_commands.c.job_id == job_id)
+    return {
+        "id": job_id,
+        "status": job.status,
+        "attempt": job.attempt,
+        "error": job.error,
+        "queue_position": position,
+        "mode": _mode(job, pending_commands(tx, job_id)),
+        "refusal": tx.scalar(refusals.order_by(job_commands.c.seq.desc()).limit(1)),
+    }
+
+
+def _mode(job: sa.Row, waiting: list[Command]) -> str:
+    """The latest of what is still asked of it decides; a step stays unread until the event it asked for."""
+    modes = {"pause": "pausing", "step": "stepping", "continue": "run"}
+    asked = [modes[one.kind] for one in waiting if one.kind in modes]
+    return "paused" if job.status == "paused" else (asked or ["run"])[-1]
+
+
+def _held(held: Claim) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        jobs.c.id == held.job_id,
+        jobs.c.attempt == held.attempt,
+        jobs.c.lease_owner == held.owner,
+        jobs.c.status == "running",
+    )
+
+
+def _stale(held: Claim) -> StaleClaim:
+    return StaleClaim(f"attempt {held.attempt} at job {held.job_id} is no longer the one that counts")
+
+
+def _job(tx: Session, job_id: int) -> sa.Row:
+    found = tx.execute(sa.select(jobs).where(jobs.c.id == job_id)).first()
+    if found is None:
+        raise StorageError(f"there is no job {job_id}")
+    return found
+
+
+def _next(tx: Session, job_id: int, counter: sa.Column) -> int:
+    """Raise one of a job's counters; its row is locked until the transaction ends, so numbers appear in order."""
+    raised = tx.execute(sa.update(jobs).where(jobs.c.id == job_id).values({counter: counter + 1}))
+    if raised.rowcount != 1:  # type: ignore[attr-defined]
+        raise StorageError(f"there is no job {job_id}")
+    return int(tx.scalar(sa.select(counter).where(jobs.c.id == job_id)) or 0)
+
+
+def _leave(tx: Session, job_id: int, status: str, error: str | None) -> None:
+    """Take the job out of any worker's hands."""
+    error = None if error is None else clean(error)
+    free = {"status": status, "error": error, "lease_owner": None, "lease_expires_at": None}
+    tx.execute(sa.update(jobs).where(jobs.c.id == job_id).values(free))
+    _show_status(tx, job_id, _job(tx, job_id).record_id, status, error)
+
+
+def _end(tx: Session, job_id: int, status: str, error: str | None) -> None:
+    for unread in pending_commands(tx, job_id):
+        followed = unread.kind == "cancel" and status == "cancelled"
+        consume(tx, unread.id, None if followed else f"the job ended ({status}) before this was read")
+    _leave(tx, job_id, status, error)
+
+
+def _show_status(tx: Session, job_id: int, record_id: str, status: str, error: str | None) -> None:
+    """A record's state is its newest job's status: change them together."""
+    tx.execute(sa.update(records).where(records.c.id == record_id).values(state=status, error=error))
+    append_event(tx, job_id, "status")

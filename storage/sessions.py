@@ -1,0 +1,269 @@
+"""Sessions as they are recorded, listed and shown.
+
+Every function works in the transaction `tx` it is given. Saving is idempotent: what a resumed run records again
+replaces what was there, so each row is the latest run's and there is never a second one.
+"""
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.config import ExploreConfig, config_hash, from_dict, to_dict
+from core.errors import StorageError
+from core.events import ArmFinished, Cost, IterationScored, SessionFinished, SessionStarted, StepCommitted
+from storage.jobs import STATUSES
+from storage.tables import (
+    arm_rewards,
+    arms,
+    candidate_rewards,
+    candidates,
+    iterations,
+    records,
+    sessions,
+    step_rewards,
+    steps,
+)
+from storage.values import arm_order, clean, iso, number, numbers, weighted
+from storage.views import StoredState, stored_state, view
+
+__all__ = [
+    "StoredState",
+    "create",
+    "get_config",
+    "list_records",
+    "referenced_artifacts",
+    "save_arm",
+    "save_elites",
+    "save_finished",
+    "save_iteration",
+    "save_started",
+    "save_step",
+    "set_state",
+    "stored_state",
+    "view",
+]
+
+_ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that are mistaken for another
+
+
+def create(tx: Session, config: ExploreConfig, *, name: str | None = None, parent: str | None = None) -> str:
+    """Make the record of a session to come and return its id (twelve small letters and digits)."""
+    record_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(12))
+    row = {
+        "id": record_id,
+        "kind": "session",
+        "name": None if name is None else clean(name),
+        "prompt": config.prompt,
+        "preset": config.search.preset,
+        "model": config.model,
+        "state": "pending",
+        "headline": {},
+        "parent": parent,
+        "created_at": time.time(),
+        "config": to_dict(config),
+        "config_hash": config_hash(config),
+    }
+    tx.execute(sa.insert(records).values(row))
+    tx.execute(sa.insert(sessions).values(record_id=record_id))
+    return record_id
+
+
+def get_config(tx: Session, record_id: str) -> ExploreConfig:
+    """What the session was asked to do."""
+    plain = tx.scalar(sa.select(records.c.config).where(records.c.id == record_id))
+    if plain is None:
+        raise _missing(record_id)
+    return from_dict(plain)
+
+
+def set_state(tx: Session, record_id: str, state: str, error: str | None = None) -> None:
+    """Set what the lists show. For a session with a job, `storage.jobs` does this by itself."""
+    if state not in STATUSES:
+        raise StorageError(f"a state is expected to be one of {', '.join(STATUSES)}, got {state!r}")
+    _change_record(tx, record_id, state=state, error=None if error is None else clean(error))
+
+
+def save_started(tx: Session, record_id: str, event: SessionStarted, latents_name: str) -> None:
+    """Keep the schedule and the name of the stored x_1."""
+    row = {
+        "sigmas": numbers(event.sigmas),
+        "searched": [bool(flag) for flag in event.searched],
+        "step_std": numbers(event.step_std),
+        "excess_std": numbers(event.excess_std),
+        "latent_shape": list(event.latent_shape),
+        "latents": latents_name,
+    }
+    _change_session(tx, record_id, row)
+
+
+def save_iteration(
+    tx: Session, record_id: str, event: IterationScored, image_names: Sequence[str], sheet_name: str | None
+) -> None:
+    """Keep one iteration's candidates; `image_names` are theirs in order, `sheet_name` the picture of them all."""
+    if len(image_names) != len(event.total):
+        raise StorageError(f"expected {len(event.total)} pictures, one a candidate, got {len(image_names)}")
+    _require_session(tx, record_id)
+    key = {"record_id": record_id, "step": event.step, "iteration": event.iteration}
+    row = {
+        "sheet": sheet_name,
+        "elites": [int(index) for index in event.elites],
+        "mean_norm": number(event.mean_norm),
+        "std_quantiles": numbers(event.std_quantiles),
+        "cosine": number(event.cosine),
+        "over_noise": number(event.over_noise),
+        "batch_size": event.batch_size,
+    }
+    _replace(tx, iterations, key, row | _cost(event.cost))
+    per_candidate = zip(image_names, event.total, event.norms, event.kurtosis, strict=True)
+    _insert(
+        tx,
+        candidates,
+        (
+            key
+            | {"candidate": index, "image": image, "total": number(total), "finite": number(total) is not None}
+            | {"norm": number(norm), "kurtosis": number(kurtosis)}
+            for index, (image, total, norm, kurtosis) in enumerate(per_candidate)
+        ),
+    )
+    _insert(
+        tx,
+        candidate_rewards,
+        (
+            key | {"candidate": index} | reward
+            for index in range(len(image_names))
+            for reward in _rewards({name: values[index] for name, values in event.rewards.items()})
+        ),
+    )
+
+
+def save_elites(tx: Session, record_id: str, step: int, iteration: int, elites: Iterable[int]) -> None:
+    """Replace an iteration's elites by those a person chose; the session goes on, and resumes, with them."""
+    chosen = [int(index) for index in elites]
+    where = (iterations.c.record_id == record_id, iterations.c.step == step, iterations.c.iteration == iteration)
+    known = set(
+        tx.scalars(
+            sa.select(candidates.c.candidate).where(
+                candidates.c.record_id == record_id, candidates.c.step == step, candidates.c.iteration == iteration
+            )
+        )
+    )
+    if not known:
+        raise StorageError(f"session {record_id} has no iteration {iteration} at step {step}")
+    if not chosen or len(set(chosen)) != len(chosen) or not known.issuperset(chosen):
+        raise StorageError(f"expected some of the candidates 0 to {max(known)}, each once, got {chosen}")
+    tx.execute(sa.update(iterations).where(*where).values(elites=chosen))
+
+
+def save_step(tx: Session, record_id: str, event: StepCommitted, latents_name: str, image_name: str) -> None:
+    """Keep a step taken: its latents, its estimate of the final picture and that picture's rewards."""
+    _require_session(tx, record_id)
+    key = {"record_id": record_id, "step": event.step}
+    row = {"latents": latents_name, "image": image_name}
+    row |= {"noise_norm": number(event.noise_norm), "log_prob": number(event.log_prob)}
+    _replace(tx, steps, key, row | _cost(event.cost))
+    _insert(tx, step_rewards, (key | reward for reward in _rewards(event.rewards)))
+    _change_record(tx, record_id, picture=image_name)
+
+
+def save_arm(tx: Session, record_id: str, event: ArmFinished, latents_name: str, image_name: str) -> None:
+    """Keep a whole trajectory's outcome; the record's headline is every arm's weighted reward so far."""
+    _require_session(tx, record_id)
+    key = {"record_id": record_id, "arm": event.arm}
+    row = {"image": image_name, "latents": latents_name, "trajectories": event.trajectories}
+    _replace(tx, arms, key, row | {"trail": numbers(event.trail)} | _cost(event.cost))
+    _insert(tx, arm_rewards, (key | reward for reward in _rewards(event.rewards)))
+    config = get_config(tx, record_id)
+    found: dict[str, dict[str, float]] = {}
+    for one in tx.execute(sa.select(arm_rewards).where(arm_rewards.c.record_id == record_id)):
+        found.setdefault(one.arm, {})[one.name] = one.value
+    changed = {"headline": {arm: weighted(config.rewards, found.get(arm, {})) for arm in arm_order(config, found)}}
+    if event.arm == "search":
+        changed["picture"] = image_name  # type: ignore[assignment]
+    _change_record(tx, record_id, **changed)
+
+
+def save_finished(tx: Session, record_id: str, event: SessionFinished) -> None:
+    """Keep what the session cost in all."""
+    _change_session(tx, record_id, _cost(event.cost) | {"finished_at": time.time()})
+    set_state(tx, record_id, "succeeded")
+
+
+def list_records(
+    tx: Session, *, limit: int, before: str | None = None, text: str | None = None
+) -> list[dict[str, Any]]:
+    """Records, newest first, without the deleted ones; `before` is the id of the last one already shown.
+
+    `text` must occur in the prompt, name, note, preset or model, in whatever case.
+    """
+    shown = ("id", "kind", "name", "prompt", "preset", "model", "state", "error", "headline", "parent", "star", "note")
+    columns = [records.c[name] for name in (*shown, "locked", "picture", "created_at")]
+    query = sa.select(*columns).where(records.c.deleted_at.is_(None))
+    if before is not None:
+        created = tx.scalar(sa.select(records.c.created_at).where(records.c.id == before))
+        if created is None:
+            raise _missing(before)
+        query = query.where(sa.tuple_(records.c.created_at, records.c.id) < sa.tuple_(created, before))
+    wanted = (text or "").replace("\0", "").strip().lower()
+    if wanted:
+        searched = (records.c.prompt, records.c.name, records.c.note, records.c.preset, records.c.model)
+        query = query.where(sa.or_(*(sa.func.lower(column).contains(wanted, autoescape=True) for column in searched)))
+    rows = tx.execute(query.order_by(records.c.created_at.desc(), records.c.id.desc()).limit(limit))
+    return [_listed(row) for row in rows]
+
+
+def referenced_artifacts(tx: Session) -> set[str]:
+    """The names of all stored files that some row still needs."""
+    columns = (records.c.picture, sessions.c.latents, steps.c.latents, steps.c.image)
+    columns += (iterations.c.sheet, candidates.c.image, arms.c.image, arms.c.latents)
+    return {name for column in columns for name in tx.scalars(sa.select(column).where(column.is_not(None)).distinct())}
+
+
+def _listed(row: sa.Row) -> dict[str, Any]:
+    plain = dict(row._mapping)
+    return plain | {"created": iso(plain.pop("created_at"))}
+
+
+def _missing(record_id: str) -> StorageError:
+    return StorageError(f"there is no session {record_id!r:.60}")
+
+
+def _require_session(tx: Session, record_id: str) -> None:
+    if tx.scalar(sa.select(sessions.c.record_id).where(sessions.c.record_id == record_id)) is None:
+        raise _missing(record_id)
+
+
+def _change_session(tx: Session, record_id: str, values: dict[str, Any]) -> None:
+    changed = tx.execute(sa.update(sessions).where(sessions.c.record_id == record_id).values(values))
+    if changed.rowcount != 1:  # type: ignore[attr-defined]
+        raise _missing(record_id)
+
+
+def _change_record(tx: Session, record_id: str, **values: Any) -> None:
+    changed = tx.execute(sa.update(records).where(records.c.id == record_id).values(values))
+    if changed.rowcount != 1:  # type: ignore[attr-defined]
+        raise _missing(record_id)
+
+
+def _replace(tx: Session, table: sa.Table, key: dict[str, Any], row: dict[str, Any]) -> None:
+    """Put the row in place of the one with that key; what hung from the old row goes with it."""
+    tx.execute(sa.delete(table).where(*(table.c[name] == value for name, value in key.items())))
+    tx.execute(sa.insert(table).values(key | row))
+
+
+def _insert(tx: Session, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
+    listed = list(rows)
+    if listed:
+        tx.execute(sa.insert(table), listed)
+
+
+def _rewards(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    finite = {name: number(value) for name, value in values.items()}
+    return [{"name": name, "value": value, "finite": value is not None} for name, value in finite.items()]
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    return {"nfe": cost.nfe, "decodes": cost.decodes, "reward_calls": cost.reward_calls, "seconds": cost.seconds}

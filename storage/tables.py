@@ -1,0 +1,242 @@
+"""The tables, for SQLite and PostgreSQL alike.
+
+Times are seconds since 1970 (UTC) as doubles: both databases keep them exactly and compare them alike. A reward that is
+NaN or infinite is kept as NULL beside `finite = false`, so that "scored, but not a number" is told from "not scored".
+Files are named by their content (see `storage.artifacts`); the columns hold those names.
+"""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+# Names for every constraint: a migration can only change what it can name.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+ARTIFACT = String(80)
+RECORD_ID = String(24)
+
+
+def _cost() -> list[Column]:
+    """What was spent: sample-forwards, decodes, reward calls, seconds."""
+    return [
+        Column("nfe", Integer, nullable=False, default=0),
+        Column("decodes", Integer, nullable=False, default=0),
+        Column("reward_calls", Integer, nullable=False, default=0),
+        Column("seconds", Double, nullable=False, default=0.0),
+    ]
+
+
+def _session_key() -> Column:
+    return Column("record_id", RECORD_ID, ForeignKey("sessions.record_id", ondelete="CASCADE"), primary_key=True)
+
+
+def _reward() -> list[Column]:
+    return [
+        Column("name", String(200), primary_key=True),
+        Column("value", Double),
+        Column("finite", Boolean, nullable=False),
+    ]
+
+
+# Everything a person can open, whatever its kind.
+records = Table(
+    "records",
+    metadata,
+    Column("id", RECORD_ID, primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("name", Text),
+    Column("prompt", Text, nullable=False),
+    Column("preset", String(200), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("error", Text),
+    Column("headline", JSON, nullable=False),
+    Column("parent", RECORD_ID, ForeignKey("records.id", ondelete="SET NULL")),
+    Column("star", Boolean, nullable=False, default=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("locked", Boolean, nullable=False, default=False),
+    Column("deleted_at", Double),
+    Column("created_at", Double, nullable=False),
+    Column("config", JSON, nullable=False),
+    Column("config_hash", String(64), nullable=False),
+    Column("picture", ARTIFACT),
+    Index(None, "created_at", "id"),
+    Index(None, "parent"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("record_id", RECORD_ID, ForeignKey("records.id", ondelete="CASCADE"), primary_key=True),
+    Column("sigmas", JSON),
+    Column("searched", JSON),
+    Column("step_std", JSON),
+    Column("excess_std", JSON),
+    Column("latent_shape", JSON),
+    Column("latents", ARTIFACT),  # x_1; NULL until the session has started
+    Column("finished_at", Double),
+    *_cost(),  # of the whole session, once it has finished
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    _session_key(),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("latents", ARTIFACT, nullable=False),
+    Column("image", ARTIFACT, nullable=False),
+    Column("noise_norm", Double),
+    Column("log_prob", Double),
+    *_cost(),  # since the session began
+)
+
+step_rewards = Table(
+    "step_rewards",
+    metadata,
+    Column("record_id", RECORD_ID, primary_key=True),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    *_reward(),
+    ForeignKeyConstraint(["record_id", "step"], ["steps.record_id", "steps.step"], ondelete="CASCADE"),
+)
+
+iterations = Table(
+    "iterations",
+    metadata,
+    _session_key(),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("iteration", Integer, primary_key=True, autoincrement=False),
+    Column("sheet", ARTIFACT),
+    Column("elites", JSON, nullable=False),
+    Column("mean_norm", Double),
+    Column("std_quantiles", JSON, nullable=False),
+    Column("cosine", Double),
+    Column("over_noise", Double),
+    Column("batch_size", Integer, nullable=False),
+    *_cost(),  # since the session began
+)
+
+candidates = Table(
+    "candidates",
+    metadata,
+    Column("record_id", RECORD_ID, primary_key=True),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("iteration", Integer, primary_key=True, autoincrement=False),
+    Column("candidate", Integer, primary_key=True, autoincrement=False),
+    Column("image", ARTIFACT, nullable=False),
+    Column("total", Double),
+    Column("finite", Boolean, nullable=False),
+    Column("norm", Double),
+    Column("kurtosis", Double),
+    ForeignKeyConstraint(
+        ["record_id", "step", "iteration"],
+        ["iterations.record_id", "iterations.step", "iterations.iteration"],
+        ondelete="CASCADE",
+    ),
+)
+
+candidate_rewards = Table(
+    "candidate_rewards",
+    metadata,
+    Column("record_id", RECORD_ID, primary_key=True),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("iteration", Integer, primary_key=True, autoincrement=False),
+    Column("candidate", Integer, primary_key=True, autoincrement=False),
+    *_reward(),
+    ForeignKeyConstraint(
+        ["record_id", "step", "iteration", "candidate"],
+        ["candidates.record_id", "candidates.step", "candidates.iteration", "candidates.candidate"],
+        ondelete="CASCADE",
+    ),
+)
+
+arms = Table(
+    "arms",
+    metadata,
+    _session_key(),
+    Column("arm", String(40), primary_key=True),
+    Column("image", ARTIFACT, nullable=False),
+    Column("latents", ARTIFACT, nullable=False),
+    Column("trajectories", Integer, nullable=False),
+    Column("trail", JSON, nullable=False),
+    *_cost(),  # the arm's own
+)
+
+arm_rewards = Table(
+    "arm_rewards",
+    metadata,
+    Column("record_id", RECORD_ID, primary_key=True),
+    Column("arm", String(40), primary_key=True),
+    *_reward(),
+    ForeignKeyConstraint(["record_id", "arm"], ["arms.record_id", "arms.arm"], ondelete="CASCADE"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Column("record_id", RECORD_ID, ForeignKey("records.id", ondelete="CASCADE"), nullable=False),
+    Column("lane", String(20), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("lease_owner", String(200)),
+    Column("lease_expires_at", Double),
+    Column("attempt", Integer, nullable=False, default=0),  # the fencing token
+    Column("lost", Integer, nullable=False, default=0),  # leases that ran out since the last event
+    Column("checkpoint", Text),
+    Column("error", Text),
+    Column("created_at", Double, nullable=False),
+    Column("last_event", Integer, nullable=False, default=0),
+    Column("last_command", Integer, nullable=False, default=0),
+    Index(None, "lane", "status", "id"),
+    Index(None, "record_id"),
+    sqlite_autoincrement=True,  # a job's number is never given to another
+)
+
+job_commands = Table(
+    "job_commands",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", Integer, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("expected_step", Integer),
+    Column("expected_iteration", Integer),
+    Column("created_at", Double, nullable=False),
+    Column("consumed_at", Double),
+    Column("refusal", Text),
+    UniqueConstraint("job_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("job_id", Integer, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(40), nullable=False),
+    Column("step", Integer),
+    Column("iteration", Integer),
+    Column("created_at", Double, nullable=False),
+)

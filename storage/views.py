@@ -1,0 +1,193 @@
+"""Reading a stored session: the page's JSON, and the state from which it goes on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from core.config import ExploreConfig, from_dict
+from core.errors import StorageError
+from core.events import Cost, IterationState
+from storage.jobs import job_view, last_seq
+from storage.tables import (
+    arm_rewards,
+    arms,
+    candidate_rewards,
+    candidates,
+    iterations,
+    records,
+    sessions,
+    step_rewards,
+    steps,
+)
+from storage.values import arm_order, iso, nan_for_none, weighted
+
+_COSTS = ("nfe", "decodes", "reward_calls", "seconds")
+
+
+@dataclass(frozen=True)
+class StoredState:
+    """Where a session stands, with names of files for arrays: see `core.events.ExploreState`.
+
+    `latents` names x_1, None before the session has started. `cost` is the search's so far and that of the other arms.
+    """
+
+    committed: tuple[str, ...] = ()
+    iterations: tuple[IterationState, ...] = ()
+    arms: tuple[str, ...] = ()
+    cost: Cost = Cost()
+    trail: tuple[float, ...] = ()
+    latents: str | None = None
+    finished: bool = False
+
+
+def stored_state(tx: Session, record_id: str) -> StoredState:
+    """Read where a session stands."""
+    config = from_dict(_record(tx, record_id).config)
+    session = tx.execute(sa.select(sessions).where(sessions.c.record_id == record_id)).one()
+    taken = _rows(tx, steps, record_id)
+    taken = [row for index, row in enumerate(taken) if row.step == index]
+    rewards = _rewards_by(tx, step_rewards, record_id, config)
+    trail = nan_for_none(weighted(config.rewards, rewards.get((row.step,), {})) for row in taken)
+    done = _rows(tx, arms, record_id)
+    return StoredState(
+        committed=tuple(row.latents for row in taken),
+        iterations=_under_way(tx, record_id, len(taken)),
+        arms=tuple(arm_order(config, [row.arm for row in done])),
+        cost=_total_cost(session, taken, _rows(tx, iterations, record_id), done),
+        trail=trail,
+        latents=session.latents,
+        finished=session.finished_at is not None,
+    )
+
+
+def view(tx: Session, record_id: str) -> dict[str, Any]:
+    """A session as its page shows it: plain JSON values, None for numbers that are not finite, names for pictures."""
+    record = _record(tx, record_id)
+    config = from_dict(record.config)
+    session = tx.execute(sa.select(sessions).where(sessions.c.record_id == record_id)).one()
+    taken, scored, done = (_rows(tx, table, record_id) for table in (steps, iterations, arms))
+    listed = ("id", "name", "kind", "prompt", "preset", "model", "state", "error")
+    shown = {name: getattr(record, name) for name in listed}
+    shown |= {"created": iso(record.created_at), "config": record.config}
+    shown |= {name: getattr(session, name) or [] for name in ("sigmas", "searched", "step_std", "excess_std")}
+    return shown | {
+        "steps": _step_views(tx, record_id, config, taken),
+        "iterations": _iteration_views(tx, record_id, config, scored),
+        "arms": _arm_views(tx, record_id, config, done),
+        "cost": _cost_view(_total_cost(session, taken, scored, done)),
+        "job": job_view(tx, record_id),
+        "seq": last_seq(tx, record_id),
+    }
+
+
+def _record(tx: Session, record_id: str) -> sa.Row:
+    found = tx.execute(sa.select(records).where(records.c.id == record_id)).first()
+    if found is None:
+        raise StorageError(f"there is no session {record_id!r:.60}")
+    return found
+
+
+def _rows(tx: Session, table: sa.Table, record_id: str) -> list[sa.Row]:
+    """A session's rows of one table, in the order of their key."""
+    return list(tx.execute(sa.select(table).where(table.c.record_id == record_id).order_by(*table.primary_key)))
+
+
+def _rewards_by(
+    tx: Session, table: sa.Table, record_id: str, config: ExploreConfig
+) -> dict[tuple[Any, ...], dict[str, float | None]]:
+    """Rewards by what was scored (the key without record and name), each in the config's order."""
+    order = {name: index for index, name in enumerate(config.rewards)}
+    found: dict[tuple[Any, ...], dict[str, float | None]] = {}
+    rows = _rows(tx, table, record_id)
+    for row in sorted(rows, key=lambda row: order.get(row.name, len(order))):
+        key = tuple(getattr(row, column.name) for column in table.primary_key)[1:-1]
+        found.setdefault(key, {})[row.name] = row.value
+    return found
+
+
+def _under_way(tx: Session, record_id: str, step: int) -> tuple[IterationState, ...]:
+    """The scored iterations of the step that is not yet taken."""
+    query = sa.select(candidates.c.iteration, candidates.c.total).where(
+        candidates.c.record_id == record_id, candidates.c.step == step
+    )
+    rows = tx.execute(query.order_by(candidates.c.iteration, candidates.c.candidate))
+    totals = {key: [row.total for row in group] for key, group in groupby(rows, key=lambda row: row.iteration)}
+    scored = [row for row in _rows(tx, iterations, record_id) if row.step == step]
+    return tuple(
+        IterationState(elites=tuple(row.elites), total=nan_for_none(totals[row.iteration]))
+        for index, row in enumerate(scored)
+        if row.iteration == index
+    )
+
+
+def _total_cost(session: sa.Row, taken: Iterable[sa.Row], scored: Iterable[sa.Row], done: Iterable[sa.Row]) -> Cost:
+    """Finished: as the engine summed it. Before: the furthest point of the search, and the other arms' own."""
+    if session.finished_at is not None:
+        return _cost(session)
+    others = [_cost(row) for row in done if row.arm != "search"]
+    search = [_cost(row) for row in (*taken, *scored, *(row for row in done if row.arm == "search"))]
+    furthest = max(search, key=lambda cost: (cost.nfe, cost.decodes, cost.reward_calls, cost.seconds), default=Cost())
+    return sum(others, replace(furthest))
+
+
+def _cost(row: sa.Row) -> Cost:
+    return Cost(**{name: getattr(row, name) for name in _COSTS})
+
+
+def _cost_view(cost: Cost | sa.Row) -> dict[str, Any]:
+    return {name: getattr(cost, name) for name in _COSTS}
+
+
+def _step_views(tx: Session, record_id: str, config: ExploreConfig, taken: Iterable[sa.Row]) -> list[dict[str, Any]]:
+    rewards = _rewards_by(tx, step_rewards, record_id, config)
+    return [
+        {
+            "step": row.step,
+            "image": row.image,
+            "rewards": rewards.get((row.step,), {}),
+            "noise_norm": row.noise_norm,
+            "log_prob": row.log_prob,
+        }
+        for row in taken
+    ]
+
+
+def _iteration_views(
+    tx: Session, record_id: str, config: ExploreConfig, scored: Iterable[sa.Row]
+) -> list[dict[str, Any]]:
+    by_iteration: dict[tuple[int, int], list[sa.Row]] = {}
+    for row in _rows(tx, candidates, record_id):
+        by_iteration.setdefault((row.step, row.iteration), []).append(row)
+    rewards = _rewards_by(tx, candidate_rewards, record_id, config)
+    kept = ("step", "iteration", "sheet", "elites", "mean_norm", "std_quantiles", "cosine", "over_noise", "batch_size")
+    views = []
+    for row in scored:
+        group = by_iteration.get((row.step, row.iteration), [])
+        each = [rewards.get((row.step, row.iteration, one.candidate), {}) for one in group]
+        views.append(
+            {name: getattr(row, name) for name in kept}
+            | {
+                "images": [one.image for one in group],
+                "rewards": {name: [values.get(name) for values in each] for name in (each[0] if each else {})},
+                "total": [one.total for one in group],
+                "norms": [one.norm for one in group],
+                "kurtosis": [one.kurtosis for one in group],
+            }
+        )
+    return views
+
+
+def _arm_views(tx: Session, record_id: str, config: ExploreConfig, done: Iterable[sa.Row]) -> list[dict[str, Any]]:
+    rewards = _rewards_by(tx, arm_rewards, record_id, config)
+    rows = {row.arm: row for row in done}
+    return [
+        {"arm": arm, "image": row.image, "rewards": rewards.get((arm,), {})}
+        | {"trajectories": row.trajectories, "trail": row.trail}
+        | _cost_view(row)
+        for arm in arm_order(config, rows)
+        for row in (rows[arm],)
+    ]
