@@ -238,7 +238,7 @@ def _migration_transaction(engine: Engine) -> Iterator[Connection]:
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
                     yield connection
                 return
-            raw = connection.connection.dbapi_connection
+            raw: Any = connection.connection.dbapi_connection
             raw.execute("PRAGMA foreign_keys = OFF")
             try:
                 with connection.begin():

@@ -74,6 +74,12 @@ def enqueue(
     return job_id
 
 
+def waiting(tx: Session, *, lane: str, now: float | None = None) -> bool:
+    """Whether `claim` would find a job. It only reads, so an idle worker may ask often."""
+    free = _free(time.time() if now is None else now)
+    return tx.execute(sa.select(jobs.c.id).where(jobs.c.lane == lane, free).limit(1)).first() is not None
+
+
 def claim(
     tx: Session, *, lane: str, owner: str, now: float | None = None, lease_seconds: float = LEASE_SECONDS
 ) -> Claim | None:
@@ -82,7 +88,7 @@ def claim(
     A job that lost `MAX_LOST` workers without one event between is failed instead: it kills whoever touches it.
     """
     now = time.time() if now is None else now
-    free = sa.or_(jobs.c.status == "pending", sa.and_(jobs.c.status == "running", jobs.c.lease_expires_at < now))
+    free = _free(now)
     oldest = sa.select(jobs.c.id, jobs.c.attempt, jobs.c.status, jobs.c.lost).where(jobs.c.lane == lane, free)
     while (found := tx.execute(oldest.order_by(jobs.c.id).limit(1)).first()) is not None:
         lost = found.lost + (found.status == "running")
@@ -153,7 +159,10 @@ def send_command(
     job that has ended every command is refused.
     """
     if kind not in COMMANDS:
-        raise StorageError(f"a command is expected to be one of {', '.join(COMMANDS)}, got {kind!r}")
+        raise StorageError(f"a command is expected to be one of {', '.join(COMMANDS)}, got {kind!r:.60}")
+    for expected in (expected_step, expected_iteration):
+        if expected is not None and (type(expected) is not int or not 0 <= expected < 2**31):
+            raise StorageError(f"a step or iteration is expected to be a whole number from 0, got {expected!r:.60}")
     seq = _next(tx, job_id, jobs.c.last_command)
     row = {"job_id": job_id, "seq": seq, "kind": kind, "payload": dict(payload or {}), "created_at": time.time()}
     row |= {"expected_step": expected_step, "expected_iteration": expected_iteration}
@@ -264,6 +273,12 @@ def _mode(job: sa.Row, waiting: list[Command]) -> str:
     modes = {"pause": "pausing", "step": "stepping", "continue": "run"}
     asked = [modes[one.kind] for one in waiting if one.kind in modes]
     return "paused" if job.status == "paused" else (asked or ["run"])[-1]
+
+
+def _free(now: float) -> sa.ColumnElement[bool]:
+    """Nobody works on it, or whoever did has been silent for a whole lease."""
+    lost = sa.and_(jobs.c.status == "running", jobs.c.lease_expires_at < now)
+    return sa.or_(jobs.c.status == "pending", lost)
 
 
 def _held(held: Claim) -> tuple[sa.ColumnElement[bool], ...]:

@@ -28,7 +28,7 @@ from storage.tables import (
     steps,
 )
 from storage.values import arm_order, clean, iso, number, numbers, weighted
-from storage.views import StoredState, stored_state, view
+from storage.views import StoredState, missing, record_row, stored_state, view
 
 __all__ = [
     "StoredState",
@@ -58,8 +58,8 @@ def create(tx: Session, config: ExploreConfig, *, name: str | None = None, paren
         "kind": "session",
         "name": None if name is None else clean(name),
         "prompt": config.prompt,
-        "preset": config.search.preset,
-        "model": config.model,
+        "preset": clean(config.search.preset),
+        "model": clean(config.model),
         "state": "pending",
         "headline": {},
         "parent": parent,
@@ -74,10 +74,7 @@ def create(tx: Session, config: ExploreConfig, *, name: str | None = None, paren
 
 def get_config(tx: Session, record_id: str) -> ExploreConfig:
     """What the session was asked to do."""
-    plain = tx.scalar(sa.select(records.c.config).where(records.c.id == record_id))
-    if plain is None:
-        raise _missing(record_id)
-    return from_dict(plain)
+    return from_dict(record_row(tx, record_id).config)
 
 
 def set_state(tx: Session, record_id: str, state: str, error: str | None = None) -> None:
@@ -162,8 +159,12 @@ def save_step(tx: Session, record_id: str, event: StepCommitted, latents_name: s
     """Keep a step taken: its latents, its estimate of the final picture and that picture's rewards."""
     _require_session(tx, record_id)
     key = {"record_id": record_id, "step": event.step}
-    row = {"latents": latents_name, "image": image_name}
-    row |= {"noise_norm": number(event.noise_norm), "log_prob": number(event.log_prob)}
+    row = {
+        "latents": latents_name,
+        "image": image_name,
+        "noise_norm": number(event.noise_norm),
+        "log_prob": number(event.log_prob),
+    }
     _replace(tx, steps, key, row | _cost(event.cost))
     _insert(tx, step_rewards, (key | reward for reward in _rewards(event.rewards)))
     _change_record(tx, record_id, picture=image_name)
@@ -174,16 +175,16 @@ def save_arm(tx: Session, record_id: str, event: ArmFinished, latents_name: str,
     _require_session(tx, record_id)
     key = {"record_id": record_id, "arm": event.arm}
     row = {"image": image_name, "latents": latents_name, "trajectories": event.trajectories}
-    _replace(tx, arms, key, row | {"trail": numbers(event.trail)} | _cost(event.cost))
+    _replace(tx, arms, key, {**row, "trail": numbers(event.trail)} | _cost(event.cost))
     _insert(tx, arm_rewards, (key | reward for reward in _rewards(event.rewards)))
     config = get_config(tx, record_id)
     found: dict[str, dict[str, float]] = {}
     for one in tx.execute(sa.select(arm_rewards).where(arm_rewards.c.record_id == record_id)):
         found.setdefault(one.arm, {})[one.name] = one.value
-    changed = {"headline": {arm: weighted(config.rewards, found.get(arm, {})) for arm in arm_order(config, found)}}
+    headline = {arm: weighted(config.rewards, found[arm]) for arm in arm_order(config, found)}
+    _change_record(tx, record_id, headline=headline)
     if event.arm == "search":
-        changed["picture"] = image_name  # type: ignore[assignment]
-    _change_record(tx, record_id, **changed)
+        _change_record(tx, record_id, picture=image_name)
 
 
 def save_finished(tx: Session, record_id: str, event: SessionFinished) -> None:
@@ -203,11 +204,9 @@ def list_records(
     columns = [records.c[name] for name in (*shown, "locked", "picture", "created_at")]
     query = sa.select(*columns).where(records.c.deleted_at.is_(None))
     if before is not None:
-        created = tx.scalar(sa.select(records.c.created_at).where(records.c.id == before))
-        if created is None:
-            raise _missing(before)
-        query = query.where(sa.tuple_(records.c.created_at, records.c.id) < sa.tuple_(created, before))
-    wanted = (text or "").replace("\0", "").strip().lower()
+        last = record_row(tx, before)
+        query = query.where(sa.tuple_(records.c.created_at, records.c.id) < sa.tuple_(last.created_at, last.id))
+    wanted = clean(text or "").strip().lower()
     if wanted:
         searched = (records.c.prompt, records.c.name, records.c.note, records.c.preset, records.c.model)
         query = query.where(sa.or_(*(sa.func.lower(column).contains(wanted, autoescape=True) for column in searched)))
@@ -217,8 +216,8 @@ def list_records(
 
 def referenced_artifacts(tx: Session) -> set[str]:
     """The names of all stored files that some row still needs."""
-    columns = (records.c.picture, sessions.c.latents, steps.c.latents, steps.c.image)
-    columns += (iterations.c.sheet, candidates.c.image, arms.c.image, arms.c.latents)
+    columns = [records.c.picture, sessions.c.latents, steps.c.latents, steps.c.image]
+    columns += [iterations.c.sheet, candidates.c.image, arms.c.image, arms.c.latents]
     return {name for column in columns for name in tx.scalars(sa.select(column).where(column.is_not(None)).distinct())}
 
 
@@ -227,25 +226,21 @@ def _listed(row: sa.Row) -> dict[str, Any]:
     return plain | {"created": iso(plain.pop("created_at"))}
 
 
-def _missing(record_id: str) -> StorageError:
-    return StorageError(f"there is no session {record_id!r:.60}")
-
-
 def _require_session(tx: Session, record_id: str) -> None:
-    if tx.scalar(sa.select(sessions.c.record_id).where(sessions.c.record_id == record_id)) is None:
-        raise _missing(record_id)
+    if record_row(tx, record_id).kind != "session":
+        raise missing(record_id)
 
 
 def _change_session(tx: Session, record_id: str, values: dict[str, Any]) -> None:
     changed = tx.execute(sa.update(sessions).where(sessions.c.record_id == record_id).values(values))
     if changed.rowcount != 1:  # type: ignore[attr-defined]
-        raise _missing(record_id)
+        raise missing(record_id)
 
 
 def _change_record(tx: Session, record_id: str, **values: Any) -> None:
     changed = tx.execute(sa.update(records).where(records.c.id == record_id).values(values))
     if changed.rowcount != 1:  # type: ignore[attr-defined]
-        raise _missing(record_id)
+        raise missing(record_id)
 
 
 def _replace(tx: Session, table: sa.Table, key: dict[str, Any], row: dict[str, Any]) -> None:

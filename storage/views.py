@@ -46,7 +46,7 @@ class StoredState:
 
 def stored_state(tx: Session, record_id: str) -> StoredState:
     """Read where a session stands."""
-    config = from_dict(_record(tx, record_id).config)
+    config = from_dict(record_row(tx, record_id).config)
     session = tx.execute(sa.select(sessions).where(sessions.c.record_id == record_id)).one()
     taken = _rows(tx, steps, record_id)
     taken = [row for index, row in enumerate(taken) if row.step == index]
@@ -66,7 +66,7 @@ def stored_state(tx: Session, record_id: str) -> StoredState:
 
 def view(tx: Session, record_id: str) -> dict[str, Any]:
     """A session as its page shows it: plain JSON values, None for numbers that are not finite, names for pictures."""
-    record = _record(tx, record_id)
+    record = record_row(tx, record_id)
     config = from_dict(record.config)
     session = tx.execute(sa.select(sessions).where(sessions.c.record_id == record_id)).one()
     taken, scored, done = (_rows(tx, table, record_id) for table in (steps, iterations, arms))
@@ -84,11 +84,19 @@ def view(tx: Session, record_id: str) -> dict[str, Any]:
     }
 
 
-def _record(tx: Session, record_id: str) -> sa.Row:
-    found = tx.execute(sa.select(records).where(records.c.id == record_id)).first()
+def record_row(tx: Session, record_id: str) -> sa.Row:
+    """A record's row; StorageError when there is none. The id may come from anywhere."""
+    found = None
+    if isinstance(record_id, str) and record_id.isascii() and record_id.isalnum():
+        found = tx.execute(sa.select(records).where(records.c.id == record_id)).first()
     if found is None:
-        raise StorageError(f"there is no session {record_id!r:.60}")
+        raise missing(record_id)
     return found
+
+
+def missing(record_id: str) -> StorageError:
+    """The error for an id that nothing has."""
+    return StorageError(f"there is no session {record_id!r:.60}")
 
 
 def _rows(tx: Session, table: sa.Table, record_id: str) -> list[sa.Row]:
