@@ -1,0 +1,1 @@
+"""Text-to-image models behind one small protocol. Import the submodules: the registry alone does without torch."""

@@ -1,0 +1,73 @@
+"""Where weights lie on this machine, and whether they are complete. Standard library only: the web process asks too."""
+
+import json
+import os
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+_WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "FeatureExtractor")
+_WEIGHT_NAMES = ("model.safetensors", "diffusion_pytorch_model.safetensors")
+
+
+def hub_cache() -> Path:
+    """The folder where `hf download` keeps what it fetched (huggingface_hub's own rules)."""
+    for variable, below in (("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", ""), ("HF_HOME", "hub")):
+        if os.environ.get(variable):
+            return Path(os.environ[variable]).expanduser() / below
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "huggingface" / "hub"
+
+
+def hub_folder(repository: str) -> Path | None:
+    """The downloaded snapshot of a repository ("owner/name"), None when there is none."""
+    base = hub_cache() / f"models--{repository.replace('/', '--')}"
+    try:
+        commit = (base / "refs" / "main").read_text().strip()
+    except OSError:
+        return None
+    folder = base / "snapshots" / commit
+    return folder if commit and folder.is_dir() else None
+
+
+def missing_from_pipeline(folder: Path) -> str | None:
+    """The first file that a diffusers pipeline folder lacks, None when it is complete."""
+    try:
+        index = json.loads((folder / "model_index.json").read_text())
+    except OSError:
+        return "model_index.json"
+    except ValueError:
+        return "a readable model_index.json"
+    parts = {name: value[1] for name, value in index.items() if isinstance(value, list) and len(value) == 2 and value[0]}
+    for name, kind in parts.items():
+        if not (folder / name).is_dir():
+            return name
+        if not str(kind).endswith(_WITHOUT_WEIGHTS):
+            missing = _missing_weights(folder / name)
+            if missing:
+                return f"{name}/{missing}"
+    return None
+
+
+def missing_from_clip(folder: Path) -> str | None:
+    """The first file that a CLIP folder lacks (model, tokenizer and picture preprocessing), None when it is complete."""
+    for names in (("config.json",), ("preprocessor_config.json",), ("tokenizer.json", "vocab.json")):
+        if not any((folder / name).is_file() for name in names):
+            return names[0]
+    return _missing_weights(folder)
+
+
+def _missing_weights(folder: Path) -> str | None:
+    if not (folder / "config.json").is_file():
+        return "config.json"
+    for name in _WEIGHT_NAMES:
+        if (folder / name).is_file():
+            return None
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            try:
+                shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+            except (OSError, ValueError, KeyError, AttributeError):
+                return f"a readable {index.name}"
+            return next((shard for shard in shards if not (folder / shard).is_file()), None)
+    return _WEIGHT_NAMES[0] if "text_encoder" in folder.name else _WEIGHT_NAMES[1]

@@ -1,0 +1,129 @@
+"""The models by id. Standard library only at import; torch and diffusers come in with `load_model`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from core.errors import ModelError
+from core.models.files import ASSETS, hub_folder, missing_from_pipeline
+
+if TYPE_CHECKING:
+    from core.models.protocol import FlowModel
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model the lab can load.
+
+    `source` is a folder under assets (embedded) or a repository on huggingface.co that was downloaded before; nothing is
+    fetched by the lab. `height` and `width` are in pixels; `guidance_scale` is the one its makers recommend;
+    `max_sequence_length` counts T5's tokens. On a GPU the weights are loaded as `gpu_dtype`, on the CPU as float32.
+    """
+
+    id: str
+    title: str
+    help: str
+    family: Literal["sd3", "flux"]
+    source: str
+    embedded: bool
+    height: int
+    width: int
+    guidance_scale: float
+    max_sequence_length: int
+    gpu_dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+
+
+_SPECS = (
+    ModelSpec(
+        id="shapes-sd3",
+        title="Shapes (embedded)",
+        help="A small SD3 pipeline that came with the lab: 64x64 pictures of coloured shapes, a search in seconds on a CPU.",
+        family="sd3",
+        source="shapes-sd3",
+        embedded=True,
+        height=64,
+        width=64,
+        guidance_scale=4.5,
+        max_sequence_length=0,
+        gpu_dtype="float32",
+    ),
+    ModelSpec(
+        id="sd3.5-medium",
+        title="Stable Diffusion 3.5 Medium",
+        help="2.5 billion parameters at 512x512, the size Flow-GRPO trains at. Needs a GPU to be of use.",
+        family="sd3",
+        source="stabilityai/stable-diffusion-3.5-medium",
+        embedded=False,
+        height=512,
+        width=512,
+        guidance_scale=4.5,
+        max_sequence_length=256,
+    ),
+    ModelSpec(
+        id="flux.1-dev",
+        title="FLUX.1 [dev]",
+        help="12 billion parameters at 512x512, guidance distilled into the network. Needs a large GPU.",
+        family="flux",
+        source="black-forest-labs/FLUX.1-dev",
+        embedded=False,
+        height=512,
+        width=512,
+        guidance_scale=3.5,
+        max_sequence_length=512,
+    ),
+    ModelSpec(
+        id="flux.1-schnell",
+        title="FLUX.1 [schnell]",
+        help="12 billion parameters at 512x512, distilled to a few steps; it has no guidance. Needs a large GPU.",
+        family="flux",
+        source="black-forest-labs/FLUX.1-schnell",
+        embedded=False,
+        height=512,
+        width=512,
+        guidance_scale=1.0,
+        max_sequence_length=256,
+    ),
+)
+MODELS: dict[str, ModelSpec] = {spec.id: spec for spec in _SPECS}
+
+
+def usable(id: str) -> tuple[bool, str]:
+    """Whether a model can be loaded here, and if not why, in plain words (else "")."""
+    try:
+        folder_of(_spec(id))
+    except ModelError as error:
+        return False, str(error)
+    return True, ""
+
+
+def folder_of(spec: ModelSpec) -> Path:
+    """The folder with a model's complete pipeline; ModelError says what is missing and how to get it."""
+    if spec.embedded:
+        folder = ASSETS / spec.source
+        missing = missing_from_pipeline(folder)
+        if missing:
+            raise ModelError(f"{spec.title}: assets/{spec.source} came without {missing}, so this checkout is incomplete")
+        return folder
+    command = f"`hf download {spec.source}` fetches them, once its licence is accepted on huggingface.co"
+    snapshot = hub_folder(spec.source)
+    if snapshot is None:
+        raise ModelError(f"{spec.title}: the weights are not on this machine; {command}")
+    missing = missing_from_pipeline(snapshot)
+    if missing:
+        raise ModelError(f"{spec.title}: the weights on this machine lack {missing}; {command}")
+    return snapshot
+
+
+def load_model(id: str, *, device: str = "cpu") -> "FlowModel":
+    """Load a model (float32 on the CPU, its `gpu_dtype` elsewhere), frozen. ModelError when it cannot be."""
+    spec = _spec(id)
+    folder = folder_of(spec)
+    from core.models.loading import load_folder
+
+    return load_folder(spec, folder, device=device)
+
+
+def _spec(id: str) -> ModelSpec:
+    if id not in MODELS:
+        raise ModelError(f"expected one of the models {', '.join(MODELS)}, got {id[:60]!r}")
+    return MODELS[id]

@@ -1,0 +1,147 @@
+"""The rewards by name. Standard library only at import; torch and transformers come in with `load_reward`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from core.errors import RewardError
+from core.models.files import ASSETS, hub_folder, missing_from_clip
+
+if TYPE_CHECKING:
+    from core.rewards.protocol import Reward
+
+
+@dataclass(frozen=True)
+class RewardSpec:
+    """A reward the lab can load.
+
+    `range` holds the lowest and highest possible score, None where there is no bound. `learned` rewards can be fooled.
+    `source` is a folder under assets (embedded) or a repository on huggingface.co that was downloaded before, and empty
+    where no weights are needed. `any_prompt` is false where only captions of the embedded world can be judged.
+    """
+
+    name: str
+    title: str
+    help: str
+    range: tuple[float | None, float | None]
+    kind: Literal["clip", "verifier", "verifier-strict", "jpeg"]
+    learned: bool = False
+    any_prompt: bool = True
+    source: str = ""
+    embedded: bool = True
+
+
+_SPECS = (
+    RewardSpec(
+        name="shapes-clip",
+        title="Shapes CLIP (learned)",
+        help="A small CLIP trained on the shapes: cosine similarity of picture and prompt. Learned, so it can be fooled.",
+        range=(-1.0, 1.0),
+        kind="clip",
+        learned=True,
+        source="shapes-clip",
+    ),
+    RewardSpec(
+        name="shapes-verifier",
+        title="Shapes verifier (partial credit)",
+        help="Finds the shapes and grades colours, outlines, number and position against the caption, from 0 to 1.",
+        range=(0.0, 1.0),
+        kind="verifier",
+        any_prompt=False,
+    ),
+    RewardSpec(
+        name="shapes-verifier-strict",
+        title="Shapes verifier (all or nothing)",
+        help="1 when the picture shows exactly what the caption says, else 0, as GenEval counts.",
+        range=(0.0, 1.0),
+        kind="verifier-strict",
+        any_prompt=False,
+    ),
+    RewardSpec(
+        name="jpeg-compressibility",
+        title="JPEG compressibility",
+        help="Minus the size of the picture as a JPEG, in kB: plain pictures win. It never looks at the prompt.",
+        range=(None, 0.0),
+        kind="jpeg",
+    ),
+    RewardSpec(
+        name="clip-vit-large",
+        title="CLIP ViT-L/14 (learned)",
+        help="OpenAI's CLIP: cosine similarity of picture and prompt, for any prompt. Learned, so it can be fooled.",
+        range=(-1.0, 1.0),
+        kind="clip",
+        learned=True,
+        source="openai/clip-vit-large-patch14",
+        embedded=False,
+    ),
+)
+REWARDS: dict[str, RewardSpec] = {spec.name: spec for spec in _SPECS}
+
+
+def usable(name: str) -> tuple[bool, str]:
+    """Whether a reward can be loaded here, and if not why, in plain words (else "")."""
+    try:
+        folder_of(_spec(name))
+    except RewardError as error:
+        return False, str(error)
+    return True, ""
+
+
+def folder_of(spec: RewardSpec) -> Path | None:
+    """The folder with a reward's weights, None where it needs none; RewardError says what is missing and how to get it."""
+    if not spec.source:
+        return None
+    if spec.embedded:
+        folder = ASSETS / spec.source
+        missing = missing_from_clip(folder)
+        if missing:
+            raise RewardError(f"{spec.title}: assets/{spec.source} came without {missing}, so this checkout is incomplete")
+        return folder
+    snapshot = hub_folder(spec.source)
+    if snapshot is None:
+        raise RewardError(f"{spec.title}: the weights are not on this machine; `hf download {spec.source}` fetches them")
+    missing = missing_from_clip(snapshot)
+    if missing:
+        raise RewardError(f"{spec.title}: the weights on this machine lack {missing}; `hf download {spec.source}` fetches them")
+    return snapshot
+
+
+def load_reward(name: str, *, device: str = "cpu") -> "Reward":
+    """Load a reward (its weights in float32). RewardError when it cannot be."""
+    spec = _spec(name)
+    folder = folder_of(spec)
+    if spec.kind == "jpeg":
+        from core.rewards.jpeg import JpegCompressibilityReward
+
+        return JpegCompressibilityReward(name)
+    if folder is None:
+        from core.rewards.verifier import VerifierReward
+
+        return VerifierReward(name, strict=spec.kind == "verifier-strict")
+    return load_clip_folder(name, folder, device=device)
+
+
+def load_clip_folder(name: str, folder: Path, *, device: str = "cpu") -> "Reward":
+    """Load a CLIP folder as transformers writes it: model, tokenizer and preprocessor_config.json with mean and std."""
+    from transformers import CLIPModel, CLIPTokenizer
+
+    from core.rewards.clip import CLIPReward
+
+    try:
+        settings = json.loads((folder / "preprocessor_config.json").read_text())
+        mean, std = settings["image_mean"], settings["image_std"]
+        model = CLIPModel.from_pretrained(folder, dtype="float32", use_safetensors=True, local_files_only=True)
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        model = model.to(device).requires_grad_(False)
+        return CLIPReward(model, tokenizer, model.config.vision_config.image_size, mean, std, name)
+    except RewardError:
+        raise
+    except Exception as error:  # transformers, safetensors and torch each have errors of their own
+        raise RewardError(f"{name}: cannot be loaded from {folder}: {error!r}") from error
+
+
+def _spec(name: str) -> RewardSpec:
+    if name not in REWARDS:
+        raise RewardError(f"expected one of the rewards {', '.join(REWARDS)}, got {name[:60]!r}")
+    return REWARDS[name]
