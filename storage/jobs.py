@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import StorageError
 from storage.tables import job_commands, job_events, jobs, records
-from storage.values import clean
+from storage.values import clean, dumps
 
 STATUSES = ("pending", "running", "paused", "succeeded", "failed", "cancelled")
 FINAL = ("succeeded", "failed", "cancelled")
@@ -66,7 +66,12 @@ class JobEvent:
 def enqueue(
     tx: Session, *, kind: str, record_id: str, lane: str = "interactive", payload: Mapping[str, Any] | None = None
 ) -> int:
-    """Put a job at the end of a lane's queue and return its id."""
+    """Put a job at the end of a lane's queue and return its id. A record has at most one job that has not ended."""
+    # Locked until the end of the transaction, so that two callers cannot both find no job.
+    if tx.execute(sa.select(records.c.id).where(records.c.id == record_id).with_for_update()).first() is None:
+        raise StorageError(f"there is no record {record_id!r:.60} to work on")
+    if tx.scalar(sa.select(jobs.c.id).where(jobs.c.record_id == record_id, jobs.c.status.not_in(FINAL))) is not None:
+        raise StorageError(f"{record_id} already has a job that has not ended")
     row = {"kind": kind, "record_id": record_id, "lane": lane, "status": "pending", "payload": dict(payload or {})}
     result = tx.execute(sa.insert(jobs).values(row | {"created_at": time.time()}))
     job_id = int(result.inserted_primary_key[0])  # type: ignore[attr-defined]
@@ -119,6 +124,12 @@ def renew(tx: Session, held: Claim, now: float | None = None, lease_seconds: flo
         raise _stale(held)
 
 
+def expire(tx: Session, owner: str) -> int:
+    """End the leases of a worker known to be dead, so that nobody waits for them; returns how many it held."""
+    held = sa.update(jobs).where(jobs.c.lease_owner == owner, jobs.c.status == "running")
+    return int(tx.execute(held.values(lease_expires_at=0.0)).rowcount)  # type: ignore[attr-defined]
+
+
 def check_fence(tx: Session, held: Claim) -> None:
     """Raise StaleClaim unless the job is still this claim's; call it first in every transaction that records for it.
 
@@ -163,28 +174,35 @@ def send_command(
     for expected in (expected_step, expected_iteration):
         if expected is not None and (type(expected) is not int or not 0 <= expected < 2**31):
             raise StorageError(f"a step or iteration is expected to be a whole number from 0, got {expected!r:.60}")
+    given = dict(payload or {})
+    try:
+        dumps(given)
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"what goes with a command is expected to be plain JSON: {error}") from None
     seq = _next(tx, job_id, jobs.c.last_command)
-    row = {"job_id": job_id, "seq": seq, "kind": kind, "payload": dict(payload or {}), "created_at": time.time()}
+    row = {"job_id": job_id, "seq": seq, "kind": kind, "payload": given, "created_at": time.time()}
     row |= {"expected_step": expected_step, "expected_iteration": expected_iteration}
     command_id = int(tx.execute(sa.insert(job_commands).values(row)).inserted_primary_key[0])  # type: ignore[attr-defined]
-    job = _job(tx, job_id)
-    status = job.status
-    if status in FINAL:
-        consume(tx, command_id, f"the job has already ended ({status})")
-    elif kind == "cancel" and (status != "running" or job.lease_expires_at < time.time()):
+    _without_worker(tx, _job(tx, job_id), kind, command_id)
+    append_event(tx, job_id, "command")
+    return command_id
+
+
+def _without_worker(tx: Session, job: sa.Row, kind: str, command_id: int) -> None:
+    """What can be done about a new command at once because no worker holds the job."""
+    if job.status in FINAL:
+        consume(tx, command_id, f"the job has already ended ({job.status})")
+    elif kind == "cancel" and (job.status != "running" or job.lease_expires_at < time.time()):
         consume(tx, command_id)
-        _end(tx, job_id, "cancelled", None)
-    elif status == "pending" and kind == "pause":
-        for unread in pending_commands(tx, job_id):
+        _end(tx, job.id, "cancelled", None)
+    elif kind == "pause" and job.status != "running":
+        for unread in pending_commands(tx, job.id):
             if unread.kind in ("step", "continue"):
                 consume(tx, unread.id, "paused again before a worker had read this")
         consume(tx, command_id)
-        _leave(tx, job_id, "paused", None)
-    elif status == "paused" and kind in ("step", "continue"):
-        _leave(tx, job_id, "pending", None)
-    else:
-        append_event(tx, job_id, "command")
-    return command_id
+        _leave(tx, job.id, "paused", None)
+    elif kind in ("step", "continue") and job.status == "paused":
+        _leave(tx, job.id, "pending", None)
 
 
 def pending_commands(tx: Session, job_id: int) -> list[Command]:
