@@ -14,17 +14,16 @@ DEVICES = ("auto", "cpu", "cuda")
 
 @dataclass(frozen=True)
 class Settings:
-    """One data folder and the processes over it. Times are seconds.
+    """One data folder and the processes over it.
 
-    `recorded` is the folder of the session that a fresh data folder opens with; None leaves it empty.
+    `recorded` is the folder of the session that a fresh data folder opens with; None leaves it empty. `poll_seconds` is
+    how often an idle worker looks for a job.
     """
 
     data_dir: Path
     database_url: str | None = None
     device: str = "auto"
     recorded: Path | None = RECORDED
-    lease_seconds: float = 30.0
-    heartbeat_seconds: float = 5.0
     poll_seconds: float = 0.05
 
     @property

@@ -1,0 +1,80 @@
+"""What a worker works with: the engine, and loaders that keep one model and its rewards resident."""
+
+import logging
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.recorder import from_numpy
+from core.config import ExploreConfig, SearchConfig
+from core.events import ExploreEvent
+
+log = logging.getLogger(__name__)
+
+Explore = Callable[..., Generator[ExploreEvent, tuple[int, ...] | None, None]]
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """Everything of a worker that touches tensors, as functions; tests give their own."""
+
+    explore: Explore
+    load_model: Callable[[str], Any]
+    load_reward: Callable[[str], Any]
+    to_tensor: Callable[[Any], Any] = from_numpy
+    set_threads: Callable[[int], None] = lambda count: None
+
+
+def torch_toolbox(device: str = "auto") -> Toolbox:
+    """The real ones. Imports torch; `auto` is the first CUDA device where there is one, else the CPU."""
+    import torch
+
+    from core.explore import explore
+    from core.models.registry import load_model
+    from core.rewards.registry import load_reward
+
+    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    return Toolbox(
+        explore=explore,
+        load_model=lambda model_id: load_model(model_id, device=place),
+        load_reward=lambda name: load_reward(name, device=place),
+        to_tensor=lambda values: from_numpy(values).to(place),
+        set_threads=torch.set_num_threads,
+    )
+
+
+class Resident:
+    """Keeps the last model and every reward asked for in memory: loading costs more than most searches."""
+
+    def __init__(self, toolbox: Toolbox):
+        """Loads nothing yet."""
+        self.toolbox = toolbox
+        self._model: tuple[str, Any] | None = None
+        self._rewards: dict[str, Any] = {}
+
+    def model(self, model_id: str) -> Any:
+        """The model; another one that was resident is let go first. Raises ModelError."""
+        if self._model is None or self._model[0] != model_id:
+            self._model = None
+            self._model = (model_id, self.toolbox.load_model(model_id))
+        return self._model[1]
+
+    def rewards(self, names: Iterable[str]) -> Mapping[str, Any]:
+        """The rewards by name. Raises RewardError."""
+        for name in names:
+            if name not in self._rewards:
+                self._rewards[name] = self.toolbox.load_reward(name)
+        return {name: self._rewards[name] for name in names}
+
+    def warm_up(self) -> None:
+        """Load what a default session needs and take it once through, so that the first click does not wait for it.
+
+        What goes wrong here goes wrong again, with its message, in the session that needs it.
+        """
+        search = SearchConfig("best-of-k", 2, 1, 0.5)
+        config = ExploreConfig("a photo of a red circle", num_steps=2, search=search, arms=())
+        try:
+            for _ in self.toolbox.explore(config, self.model(config.model), self.rewards(config.rewards)):
+                pass
+        except Exception as error:
+            log.warning("the default model is not ready: %s", error)

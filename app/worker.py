@@ -1,0 +1,225 @@
+"""The worker: takes jobs of a lane, runs the engine, records every event, and obeys commands between two of them.
+
+Everything that must survive is in the database before the next event is asked for, so a worker may die at any moment.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from app.orders import Orders, Position, position_of, read_orders
+from app.recorder import Recorder, place_of
+from app.settings import Settings
+from app.toolbox import Resident, Toolbox, torch_toolbox
+from core.errors import LabError
+from core.events import ArmFinished, ExploreEvent, IterationScored, SessionFinished, SessionStarted, StepCommitted
+from storage import jobs, sessions
+from storage.artifacts import Artifacts
+from storage.engine import Database, open_database
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 20.0
+RESULTS = (IterationScored, StepCommitted, ArmFinished)
+
+
+class Worker:
+    """One process's loop over one lane. `clock` gives the seconds since 1970 that leases are counted in."""
+
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        toolbox: Toolbox,
+        *,
+        owner: str | None = None,
+        lane: str = "interactive",
+        poll_seconds: float = 0.05,
+        renew_seconds: float = jobs.RENEW_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ):
+        """`owner` names this process in its leases; it must differ from every other worker's."""
+        self.database = database
+        self.artifacts = artifacts
+        self.toolbox = toolbox
+        self.resident = Resident(toolbox)
+        self.owner = owner or f"worker-{os.getpid()}-{os.urandom(4).hex()}"
+        self.lane = lane
+        self.poll_seconds = poll_seconds
+        self.renew_seconds = renew_seconds
+        self.clock = clock
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set: the event under way is still recorded, then its job goes back to the queue."""
+        while not stop.is_set():
+            if not self.run_one(stop):
+                stop.wait(self.poll_seconds)
+
+    def run_one(self, stop: threading.Event | None = None) -> bool:
+        """Take one job and work on it until it ends, pauses or `stop` is set; False when there is none to take."""
+        claim = self._claim()
+        if claim is None:
+            return False
+        try:
+            with self._renewing(claim):
+                self._explore(claim, stop or threading.Event())
+        except jobs.StaleClaim as error:
+            log.warning("%s: leaving it", error)
+        except SQLAlchemyError:
+            raise  # the database is not to be had: die, and let the lease run out
+        except LabError as error:
+            self._fail(claim, str(error))
+        except Exception as error:
+            log.exception("job %s failed", claim.job_id)
+            self._fail(claim, f"something unexpected went wrong ({type(error).__name__}): {error}")
+        return True
+
+    def _claim(self) -> jobs.Claim | None:
+        """Looks before it takes: an idle worker asks often, and only a write locks the database."""
+        now = self.clock()
+        with self.database.read() as tx:
+            if not jobs.waiting(tx, lane=self.lane, now=now):
+                return None
+        with self.database.write() as tx:
+            return jobs.claim(tx, lane=self.lane, owner=self.owner, now=now)
+
+    def _explore(self, claim: jobs.Claim, stop: threading.Event) -> None:
+        recorder = Recorder(self.database, self.artifacts, claim.record_id, claim)
+        config = recorder.config
+        with self.database.write() as tx:
+            jobs.check_fence(tx, claim)
+            history = jobs.events_after(tx, claim.job_id, 0)
+            position = position_of(history)
+            orders = self._follow(tx, claim, position, config.search.num_candidates, moved=False)
+        if orders.action != "run":
+            return
+        self.toolbox.set_threads(config.threads)
+        model, rewards = self.resident.model(config.model), self.resident.rewards(config.rewards)
+        state = recorder.state(self.toolbox.to_tensor)
+        with closing(self.toolbox.explore(config, model, rewards, state=state)) as events:
+            event: ExploreEvent | None = next(events, None)
+            if isinstance(event, SessionStarted) and any(past.kind == "session" for past in history):
+                event = next(events, None)  # an earlier attempt recorded it; to do so again would look like progress
+            while event is not None:
+                position = position.after(*place_of(event))
+                orders = self._record(recorder, claim, event, position)
+                if orders.action != "run" or isinstance(event, SessionFinished):
+                    return
+                if stop.is_set():
+                    with self.database.write() as tx:
+                        jobs.release(tx, claim)
+                    return
+                try:
+                    event = events.send(orders.elites)
+                except StopIteration:
+                    event = None
+        raise LabError("the engine stopped before the session was finished")
+
+    def _record(self, recorder: Recorder, claim: jobs.Claim, event: ExploreEvent, position: Position) -> Orders:
+        """The event, what is done about pending commands, and the job's new status: one transaction."""
+
+        def then(tx: Session) -> Orders:
+            if isinstance(event, SessionFinished):
+                jobs.finish(tx, claim, "succeeded")
+                return Orders("run", {})
+            moved = isinstance(event, RESULTS)
+            return self._follow(tx, claim, position, recorder.config.search.num_candidates, moved=moved)
+
+        return recorder.record(event, then)
+
+    def _follow(self, tx: Session, claim: jobs.Claim, position: Position, candidates: int, *, moved: bool) -> Orders:
+        orders = read_orders(jobs.pending_commands(tx, claim.job_id), position, candidates, moved=moved)
+        for command_id, refusal in orders.consumed.items():
+            jobs.consume(tx, command_id, refusal)
+        if orders.elites is not None and position.scored is not None:
+            sessions.save_elites(tx, claim.record_id, *position.scored, orders.elites)
+        if orders.action == "cancel":
+            jobs.finish(tx, claim, "cancelled")
+        elif orders.action == "pause":
+            jobs.release(tx, claim, "paused")
+        return orders
+
+    def _fail(self, claim: jobs.Claim, error: str) -> None:
+        try:
+            with self.database.write() as tx:
+                jobs.finish(tx, claim, "failed", error)
+        except jobs.StaleClaim as stale:
+            log.warning("%s: leaving it", stale)
+
+    @contextmanager
+    def _renewing(self, claim: jobs.Claim) -> Iterator[None]:
+        """Renew the lease from a thread while the block runs: one iteration of a large model outlasts a lease."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(self.renew_seconds):
+                try:
+                    with self.database.write() as tx:
+                        jobs.renew(tx, claim, self.clock())
+                except jobs.StaleClaim:
+                    return  # the next recording says so
+                except SQLAlchemyError as error:
+                    log.warning("could not renew the lease of job %s: %s", claim.job_id, error)
+
+        thread = threading.Thread(target=renew, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def work(
+    settings: Settings,
+    toolbox: Callable[[str], Toolbox] = torch_toolbox,
+    *,
+    owner: str | None = None,
+    supervised: bool = False,
+) -> int:
+    """Run a worker in this process until SIGTERM, Ctrl-C or, supervised, until the parent closes standard input."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s", stream=sys.stderr)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _stop_or_leave(stop))
+    if supervised:
+        threading.Thread(target=_watch_parent, args=(stop,), name="parent", daemon=True).start()
+    database = open_database(settings.database)
+    try:
+        worker = Worker(
+            database,
+            Artifacts(settings.artifacts_dir),
+            toolbox(settings.device),
+            owner=owner,
+            poll_seconds=settings.poll_seconds,
+        )
+        worker.resident.warm_up()
+        log.info("ready")
+        worker.run(stop)
+    finally:
+        database.dispose()
+    return 0
+
+
+def _stop_or_leave(stop: threading.Event) -> None:
+    """The first signal drains the iteration; a second one does not wait."""
+    if stop.is_set():
+        os._exit(130)
+    stop.set()
+
+
+def _watch_parent(stop: threading.Event) -> None:
+    """The pipe closes when the parent ends, however it ended."""
+    while sys.stdin.buffer.read(1024):
+        pass
+    stop.set()
+    time.sleep(DRAIN_SECONDS)
+    os._exit(1)
