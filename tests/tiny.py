@@ -46,7 +46,7 @@ def t5_tokenizer() -> T5TokenizerFast:
     """A unigram tokenizer of letters and a few words."""
     marks = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
     letters = [(letter, -6.0) for letter in "abcdefghijklmnopqrstuvwxyz"]
-    words = [(f"▁{word}", -3.0) for word in "a photo of red blue circle square".split()]
+    words = [(f"▁{word}", -3.0) for word in ["a", "photo", "of", "red", "blue", "circle", "square"]]
     return T5TokenizerFast(vocab=marks + letters + words, extra_ids=0, model_max_length=32)
 
 
@@ -155,10 +155,9 @@ def flux_pipeline(*, guidance_embeds: bool = True, seed: int = 0, **scheduler: A
         )
         vae, clip, t5 = _vae(4), CLIPTextModel(_text_config(16)), _t5(32)
         _shake(transformer, vae, clip, t5)
+    dynamic = {"shift": 3.0, "use_dynamic_shifting": True, "base_image_seq_len": 4, "max_image_seq_len": 64}
     pipeline = FluxPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(
-            **({"shift": 3.0, "use_dynamic_shifting": True, "base_image_seq_len": 4, "max_image_seq_len": 64} | scheduler)
-        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(**(dynamic | scheduler)),
         vae=vae,
         text_encoder=clip,
         tokenizer=clip_tokenizer(),

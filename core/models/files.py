@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -30,6 +31,23 @@ def hub_folder(repository: str) -> Path | None:
     return folder if commit and folder.is_dir() else None
 
 
+def locate(source: str, *, embedded: bool, missing_from: Callable[[Path], str | None]) -> tuple[Path | None, str]:
+    """A folder with complete weights and "", or None and what is missing and how to get it, in plain words.
+
+    `source` is a folder under assets when `embedded`, else a repository ("owner/name") that was downloaded before.
+    """
+    if embedded:
+        folder = ASSETS / source
+        missing = missing_from(folder)
+        return (None, f"assets/{source} lacks {missing}, so this checkout is incomplete") if missing else (folder, "")
+    command = f"`hf download {source}` fetches them (some licences must be accepted on huggingface.co first)"
+    snapshot = hub_folder(source)
+    if snapshot is None:
+        return None, f"the weights are not on this machine; {command}"
+    missing = missing_from(snapshot)
+    return (None, f"the weights on this machine lack {missing}; {command}") if missing else (snapshot, "")
+
+
 def missing_from_pipeline(folder: Path) -> str | None:
     """The first file that a diffusers pipeline folder lacks, None when it is complete."""
     try:
@@ -38,11 +56,12 @@ def missing_from_pipeline(folder: Path) -> str | None:
         return "model_index.json"
     except ValueError:
         return "a readable model_index.json"
-    parts = {name: value[1] for name, value in index.items() if isinstance(value, list) and len(value) == 2 and value[0]}
-    for name, kind in parts.items():
+    for name, value in index.items():
+        if not (isinstance(value, list) and len(value) == 2 and value[0]):
+            continue  # a setting, or a part that this pipeline does without
         if not (folder / name).is_dir():
             return name
-        if not str(kind).endswith(_WITHOUT_WEIGHTS):
+        if not str(value[1]).endswith(_WITHOUT_WEIGHTS):
             missing = _missing_weights(folder / name)
             if missing:
                 return f"{name}/{missing}"
@@ -50,7 +69,7 @@ def missing_from_pipeline(folder: Path) -> str | None:
 
 
 def missing_from_clip(folder: Path) -> str | None:
-    """The first file that a CLIP folder lacks (model, tokenizer and picture preprocessing), None when it is complete."""
+    """The first file that a CLIP folder lacks (model, tokenizer, picture preprocessing), None when it is complete."""
     for names in (("config.json",), ("preprocessor_config.json",), ("tokenizer.json", "vocab.json")):
         if not any((folder / name).is_file() for name in names):
             return names[0]

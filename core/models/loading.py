@@ -1,9 +1,12 @@
 """From a pipeline folder to a FlowModel."""
 
+import json
 from pathlib import Path
 
 import torch
 from diffusers import FluxPipeline, StableDiffusion3Pipeline
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from core.errors import ModelError
 from core.models.flux import FluxFlowModel
@@ -19,8 +22,14 @@ def load_folder(spec: ModelSpec, folder: Path, *, device: str = "cpu") -> FlowMo
     """
     dtype = torch.float32 if torch.device(device).type == "cpu" else getattr(torch, spec.gpu_dtype)
     kind = StableDiffusion3Pipeline if spec.family == "sd3" else FluxPipeline
+    for logging in (diffusers_logging, transformers_logging):
+        logging.disable_progress_bar()  # whoever loads draws its own
     try:
-        pipeline = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True).to(device)
+        # diffusers saves a part that is not there (the embedded model has no T5) as null, and wants None to load it.
+        index = json.loads((folder / "model_index.json").read_text())
+        absent: dict[str, None] = {name: None for name, value in index.items() if value == [None, None]}
+        pipeline = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True, **absent)
+        pipeline.to(device)
     except Exception as error:  # diffusers, transformers, safetensors and torch each have errors of their own
         raise ModelError(f"{spec.title}: cannot be loaded from {folder}: {error}") from error
     pipeline.set_progress_bar_config(disable=True)

@@ -19,8 +19,8 @@ from core.errors import ModelError
 class Conditioning:
     """A prompt as the network reads it, encoded once per session.
 
-    `prompt_embeds` (1, L, D) and `pooled_embeds` (1, P) in the network's dtype; the `negative_*` pair is there only when
-    classifier-free guidance is, and then every velocity costs two forwards a sample.
+    `prompt_embeds` (1, L, D) and `pooled_embeds` (1, P) in the network's dtype; the `negative_*` pair is there only
+    with classifier-free guidance, and then every velocity costs two forwards a sample.
     """
 
     prompt: str

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from core.errors import ModelError
-from core.models.files import ASSETS, hub_folder, missing_from_pipeline
+from core.models.files import locate, missing_from_pipeline
 
 if TYPE_CHECKING:
     from core.models.protocol import FlowModel
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class ModelSpec:
     """A model the lab can load.
 
-    `source` is a folder under assets (embedded) or a repository on huggingface.co that was downloaded before; nothing is
-    fetched by the lab. `height` and `width` are in pixels; `guidance_scale` is the one its makers recommend;
+    `source` is a folder under assets (embedded) or a repository on huggingface.co that was downloaded before; the lab
+    fetches nothing. `height` and `width` are in pixels; `guidance_scale` is the one its makers recommend;
     `max_sequence_length` counts T5's tokens. On a GPU the weights are loaded as `gpu_dtype`, on the CPU as float32.
     """
 
@@ -37,7 +37,7 @@ _SPECS = (
     ModelSpec(
         id="shapes-sd3",
         title="Shapes (embedded)",
-        help="A small SD3 pipeline that came with the lab: 64x64 pictures of coloured shapes, a search in seconds on a CPU.",
+        help="A small SD3 that came with the lab: 64x64 pictures of coloured shapes, a search in seconds on a CPU.",
         family="sd3",
         source="shapes-sd3",
         embedded=True,
@@ -89,41 +89,29 @@ MODELS: dict[str, ModelSpec] = {spec.id: spec for spec in _SPECS}
 
 def usable(id: str) -> tuple[bool, str]:
     """Whether a model can be loaded here, and if not why, in plain words (else "")."""
-    try:
-        folder_of(_spec(id))
-    except ModelError as error:
-        return False, str(error)
-    return True, ""
+    if id not in MODELS:
+        return False, _unknown(id)
+    folder, problem = locate_model(MODELS[id])
+    return folder is not None, problem
 
 
-def folder_of(spec: ModelSpec) -> Path:
-    """The folder with a model's complete pipeline; ModelError says what is missing and how to get it."""
-    if spec.embedded:
-        folder = ASSETS / spec.source
-        missing = missing_from_pipeline(folder)
-        if missing:
-            raise ModelError(f"{spec.title}: assets/{spec.source} came without {missing}, so this checkout is incomplete")
-        return folder
-    command = f"`hf download {spec.source}` fetches them, once its licence is accepted on huggingface.co"
-    snapshot = hub_folder(spec.source)
-    if snapshot is None:
-        raise ModelError(f"{spec.title}: the weights are not on this machine; {command}")
-    missing = missing_from_pipeline(snapshot)
-    if missing:
-        raise ModelError(f"{spec.title}: the weights on this machine lack {missing}; {command}")
-    return snapshot
+def locate_model(spec: ModelSpec) -> tuple[Path | None, str]:
+    """The folder with a model's complete pipeline and "", or None and what is missing."""
+    return locate(spec.source, embedded=spec.embedded, missing_from=missing_from_pipeline)
 
 
 def load_model(id: str, *, device: str = "cpu") -> "FlowModel":
     """Load a model (float32 on the CPU, its `gpu_dtype` elsewhere), frozen. ModelError when it cannot be."""
-    spec = _spec(id)
-    folder = folder_of(spec)
+    if id not in MODELS:
+        raise ModelError(_unknown(id))
+    spec = MODELS[id]
+    folder, problem = locate_model(spec)
+    if folder is None:
+        raise ModelError(f"{spec.title}: {problem}")
     from core.models.loading import load_folder
 
     return load_folder(spec, folder, device=device)
 
 
-def _spec(id: str) -> ModelSpec:
-    if id not in MODELS:
-        raise ModelError(f"expected one of the models {', '.join(MODELS)}, got {id[:60]!r}")
-    return MODELS[id]
+def _unknown(id: str) -> str:
+    return f"expected one of the models {', '.join(MODELS)}, got {id[:60]!r}"

@@ -48,7 +48,7 @@ class CLIPReward:
         std: Sequence[float],
         name: str,
     ) -> None:
-        """`mean` and `std` are three numbers each, for pictures in [0, 1]; raises RewardError for parts that do not fit."""
+        """`mean` and `std` are three numbers each, for pictures in [0, 1]; RewardError for parts that do not fit."""
         self.name = name
         self.model = model.eval()
         self.tokenizer = tokenizer
@@ -59,11 +59,11 @@ class CLIPReward:
         # The text encoder's summary is read at the end mark; looked for under another id it is silently garbage.
         # (2 is what old checkpoints say, for which transformers takes the highest id.)
         if text.eos_token_id not in (2, tokenizer.eos_token_id):
-            raise RewardError(
-                f"{name}: expected one end mark, the tokenizer's is {tokenizer.eos_token_id} and the model's {text.eos_token_id}"
-            )
+            ids = f"the tokenizer's is {tokenizer.eos_token_id} and the model's {text.eos_token_id}"
+            raise RewardError(f"{name}: expected one end mark, {ids}")
         if len(self.mean) != 3 or len(self.std) != 3 or not all(value > 0 for value in self.std):
-            raise RewardError(f"{name}: expected three means and three positive deviations, got {self.mean} and {self.std}")
+            given = f"{self.mean} and {self.std}"
+            raise RewardError(f"{name}: expected three means and three positive deviations, got {given}")
         self._text = lru_cache(maxsize=CACHED_PROMPTS)(self._embed_prompt)
 
     @torch.no_grad()

@@ -12,7 +12,7 @@ TOLERANCE = 1e-4
 
 
 def violations(reward: Reward, images: Tensor, prompts: Sequence[str], *, tolerance: float = TOLERANCE) -> list[str]:
-    """What a reward does wrong on at least two images (B, 3, H, W) in [0, 1] with their prompts; empty when all is well.
+    """What a reward does wrong on two or more images (B, 3, H, W) in [0, 1] and their prompts; empty when all is well.
 
     Checked: a name; one float an image for a batch and for a single image; the same scores when asked again; scores
     that do not depend on the batch (alone, and in reverse order) beyond `tolerance`; images left as they were.

@@ -1,4 +1,4 @@
-"""JPEG compressibility (Black et al. 2023, DDPO): a reward with a known optimum, the plain picture, for checking tools."""
+"""JPEG compressibility (Black et al. 2023, DDPO): a reward with a known optimum, the plain picture."""
 
 import io
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from core.errors import RewardError
-from core.models.files import ASSETS, hub_folder, missing_from_clip
+from core.models.files import locate, missing_from_clip
 
 if TYPE_CHECKING:
     from core.rewards.protocol import Reward
@@ -36,7 +36,7 @@ _SPECS = (
     RewardSpec(
         name="shapes-clip",
         title="Shapes CLIP (learned)",
-        help="A small CLIP trained on the shapes: cosine similarity of picture and prompt. Learned, so it can be fooled.",
+        help="A small CLIP trained on the shapes: cosine of picture and prompt. Learned, so it can be fooled.",
         range=(-1.0, 1.0),
         kind="clip",
         learned=True,
@@ -81,53 +81,42 @@ REWARDS: dict[str, RewardSpec] = {spec.name: spec for spec in _SPECS}
 
 def usable(name: str) -> tuple[bool, str]:
     """Whether a reward can be loaded here, and if not why, in plain words (else "")."""
-    try:
-        folder_of(_spec(name))
-    except RewardError as error:
-        return False, str(error)
-    return True, ""
-
-
-def folder_of(spec: RewardSpec) -> Path | None:
-    """The folder with a reward's weights, None where it needs none; RewardError says what is missing and how to get it."""
+    if name not in REWARDS:
+        return False, _unknown(name)
+    spec = REWARDS[name]
     if not spec.source:
-        return None
-    if spec.embedded:
-        folder = ASSETS / spec.source
-        missing = missing_from_clip(folder)
-        if missing:
-            raise RewardError(f"{spec.title}: assets/{spec.source} came without {missing}, so this checkout is incomplete")
-        return folder
-    snapshot = hub_folder(spec.source)
-    if snapshot is None:
-        raise RewardError(f"{spec.title}: the weights are not on this machine; `hf download {spec.source}` fetches them")
-    missing = missing_from_clip(snapshot)
-    if missing:
-        raise RewardError(f"{spec.title}: the weights on this machine lack {missing}; `hf download {spec.source}` fetches them")
-    return snapshot
+        return True, ""
+    folder, problem = locate(spec.source, embedded=spec.embedded, missing_from=missing_from_clip)
+    return folder is not None, problem
 
 
 def load_reward(name: str, *, device: str = "cpu") -> "Reward":
-    """Load a reward (its weights in float32). RewardError when it cannot be."""
-    spec = _spec(name)
-    folder = folder_of(spec)
+    """Load a reward, its weights in float32. RewardError when it cannot be."""
+    if name not in REWARDS:
+        raise RewardError(_unknown(name))
+    spec = REWARDS[name]
     if spec.kind == "jpeg":
         from core.rewards.jpeg import JpegCompressibilityReward
 
         return JpegCompressibilityReward(name)
-    if folder is None:
+    if spec.kind != "clip":
         from core.rewards.verifier import VerifierReward
 
         return VerifierReward(name, strict=spec.kind == "verifier-strict")
+    folder, problem = locate(spec.source, embedded=spec.embedded, missing_from=missing_from_clip)
+    if folder is None:
+        raise RewardError(f"{spec.title}: {problem}")
     return load_clip_folder(name, folder, device=device)
 
 
 def load_clip_folder(name: str, folder: Path, *, device: str = "cpu") -> "Reward":
     """Load a CLIP folder as transformers writes it: model, tokenizer and preprocessor_config.json with mean and std."""
     from transformers import CLIPModel, CLIPTokenizer
+    from transformers.utils import logging
 
     from core.rewards.clip import CLIPReward
 
+    logging.disable_progress_bar()  # whoever loads draws its own
     try:
         settings = json.loads((folder / "preprocessor_config.json").read_text())
         mean, std = settings["image_mean"], settings["image_std"]
@@ -141,7 +130,5 @@ def load_clip_folder(name: str, folder: Path, *, device: str = "cpu") -> "Reward
         raise RewardError(f"{name}: cannot be loaded from {folder}: {error!r}") from error
 
 
-def _spec(name: str) -> RewardSpec:
-    if name not in REWARDS:
-        raise RewardError(f"expected one of the rewards {', '.join(REWARDS)}, got {name[:60]!r}")
-    return REWARDS[name]
+def _unknown(name: str) -> str:
+    return f"expected one of the rewards {', '.join(REWARDS)}, got {name[:60]!r}"
