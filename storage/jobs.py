@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import StorageError
 from storage.tables import job_commands, job_events, jobs, records
-from storage.values import clean, dumps
+from storage.values import checked_id, clean, dumps, missing
 
 STATUSES = ("pending", "running", "paused", "succeeded", "failed", "cancelled")
 FINAL = ("succeeded", "failed", "cancelled")
@@ -68,8 +68,11 @@ def enqueue(
 ) -> int:
     """Put a job at the end of a lane's queue and return its id. A record has at most one job that has not ended."""
     # Locked until the end of the transaction, so that two callers cannot both find no job.
-    if tx.execute(sa.select(records.c.id).where(records.c.id == record_id).with_for_update()).first() is None:
-        raise StorageError(f"there is no record {record_id!r:.60} to work on")
+    if (
+        tx.execute(sa.select(records.c.id).where(records.c.id == checked_id(record_id)).with_for_update()).first()
+        is None
+    ):
+        raise missing(record_id)
     if tx.scalar(sa.select(jobs.c.id).where(jobs.c.record_id == record_id, jobs.c.status.not_in(FINAL))) is not None:
         raise StorageError(f"{record_id} already has a job that has not ended")
     row = {"kind": kind, "record_id": record_id, "lane": lane, "status": "pending", "payload": dict(payload or {})}
@@ -162,6 +165,7 @@ def send_command(
     payload: Mapping[str, Any] | None = None,
     expected_step: int | None = None,
     expected_iteration: int | None = None,
+    now: float | None = None,
 ) -> int:
     """Append a command and return its id. The worker reads it between two events.
 
@@ -183,16 +187,16 @@ def send_command(
     row = {"job_id": job_id, "seq": seq, "kind": kind, "payload": given, "created_at": time.time()}
     row |= {"expected_step": expected_step, "expected_iteration": expected_iteration}
     command_id = int(tx.execute(sa.insert(job_commands).values(row)).inserted_primary_key[0])  # type: ignore[attr-defined]
-    _without_worker(tx, _job(tx, job_id), kind, command_id)
+    _without_worker(tx, _job(tx, job_id), kind, command_id, time.time() if now is None else now)
     append_event(tx, job_id, "command")
     return command_id
 
 
-def _without_worker(tx: Session, job: sa.Row, kind: str, command_id: int) -> None:
+def _without_worker(tx: Session, job: sa.Row, kind: str, command_id: int, now: float) -> None:
     """What can be done about a new command at once because no worker holds the job."""
     if job.status in FINAL:
         consume(tx, command_id, f"the job has already ended ({job.status})")
-    elif kind == "cancel" and (job.status != "running" or job.lease_expires_at < time.time()):
+    elif kind == "cancel" and (job.status != "running" or job.lease_expires_at < now):
         consume(tx, command_id)
         _end(tx, job.id, "cancelled", None)
     elif kind == "pause" and job.status != "running":
@@ -251,7 +255,7 @@ def events_after(tx: Session, job_id: int, seq: int) -> list[JobEvent]:
 
 def latest_job(tx: Session, record_id: str) -> int | None:
     """The id of a record's newest job."""
-    return tx.scalar(sa.select(sa.func.max(jobs.c.id)).where(jobs.c.record_id == record_id))
+    return tx.scalar(sa.select(sa.func.max(jobs.c.id)).where(jobs.c.record_id == checked_id(record_id)))
 
 
 def last_seq(tx: Session, record_id: str) -> int:

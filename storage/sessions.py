@@ -27,8 +27,8 @@ from storage.tables import (
     step_rewards,
     steps,
 )
-from storage.values import arm_order, clean, iso, number, numbers, weighted
-from storage.views import StoredState, missing, record_row, stored_state, view
+from storage.values import arm_order, checked_id, clean, iso, missing, number, numbers, weighted
+from storage.views import StoredState, record_row, stored_state, view
 
 __all__ = [
     "StoredState",
@@ -232,13 +232,13 @@ def _require_session(tx: Session, record_id: str) -> None:
 
 
 def _change_session(tx: Session, record_id: str, values: dict[str, Any]) -> None:
-    changed = tx.execute(sa.update(sessions).where(sessions.c.record_id == record_id).values(values))
+    changed = tx.execute(sa.update(sessions).where(sessions.c.record_id == checked_id(record_id)).values(values))
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         raise missing(record_id)
 
 
 def _change_record(tx: Session, record_id: str, **values: Any) -> None:
-    changed = tx.execute(sa.update(records).where(records.c.id == record_id).values(values))
+    changed = tx.execute(sa.update(records).where(records.c.id == checked_id(record_id)).values(values))
     if changed.rowcount != 1:  # type: ignore[attr-defined]
         raise missing(record_id)
 

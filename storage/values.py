@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.config import ExploreConfig
+from core.errors import StorageError
 
 
 def dumps(value: Any) -> str:
@@ -59,3 +60,15 @@ def arm_order(config: ExploreConfig, found: Iterable[str]) -> list[str]:
     """Arms as they are shown: the search, then the config's."""
     order = ["search", *config.arms]
     return sorted(found, key=lambda arm: (order.index(arm) if arm in order else len(order), arm))
+
+
+def checked_id(record_id: str) -> str:
+    """The id, if a record could have it: ids come from addresses people can type. StorageError otherwise."""
+    if not isinstance(record_id, str) or not record_id.isascii() or not record_id.isalnum():
+        raise missing(record_id)
+    return record_id
+
+
+def missing(record_id: str) -> StorageError:
+    """The error for an id that no record has."""
+    return StorageError(f"there is no session {record_id!r:.60}")

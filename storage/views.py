@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.config import ExploreConfig, from_dict
-from core.errors import StorageError
 from core.events import Cost, IterationState
 from storage.jobs import job_view, last_seq
 from storage.tables import (
@@ -23,7 +22,7 @@ from storage.tables import (
     step_rewards,
     steps,
 )
-from storage.values import arm_order, iso, nan_for_none, weighted
+from storage.values import arm_order, checked_id, iso, missing, nan_for_none, weighted
 
 _COSTS = ("nfe", "decodes", "reward_calls", "seconds")
 
@@ -86,17 +85,10 @@ def view(tx: Session, record_id: str) -> dict[str, Any]:
 
 def record_row(tx: Session, record_id: str) -> sa.Row:
     """A record's row; StorageError when there is none. The id may come from anywhere."""
-    found = None
-    if isinstance(record_id, str) and record_id.isascii() and record_id.isalnum():
-        found = tx.execute(sa.select(records).where(records.c.id == record_id)).first()
+    found = tx.execute(sa.select(records).where(records.c.id == checked_id(record_id))).first()
     if found is None:
         raise missing(record_id)
     return found
-
-
-def missing(record_id: str) -> StorageError:
-    """The error for an id that nothing has."""
-    return StorageError(f"there is no session {record_id!r:.60}")
 
 
 def _rows(tx: Session, table: sa.Table, record_id: str) -> list[sa.Row]:
