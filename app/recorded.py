@@ -19,6 +19,7 @@ from storage.engine import Database
 
 MANIFEST = "session.json"
 FORMAT = 1
+NAME = "Recorded with the lab"
 _ARRAYS = ("latents", "image", "images")
 
 
@@ -29,14 +30,14 @@ def describe(event: ExploreEvent, files: Files) -> dict[str, Any]:
     return {"event": place_of(event)[0], "values": values, "files": asdict(files)}
 
 
-def write_recording(recorder: Recorder, described: list[dict[str, Any]], folder: Path, name: str) -> None:
+def write_recording(recorder: Recorder, described: list[dict[str, Any]], folder: Path) -> None:
     """Write a recording of what `recorder` has recorded. Replaces the folder."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for one in described:
         for file in _names(one["files"]):
             shutil.copyfile(recorder.artifacts.path(file), folder / file)
-    manifest = {"format": FORMAT, "name": name, "config": to_dict(recorder.config), "events": described}
+    manifest = {"format": FORMAT, "config": to_dict(recorder.config), "events": described}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
 
 
@@ -56,7 +57,7 @@ def import_session(database: Database, artifacts: Artifacts, folder: Path) -> st
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{folder} does not hold a recording that can be read: {error!r}") from error
     with database.write() as tx:
-        record_id = sessions.create(tx, config, name=manifest.get("name"))
+        record_id = sessions.create(tx, config, name=NAME)
         for event, files in events:
             save_event(tx, record_id, event, files)
     return record_id
@@ -67,7 +68,7 @@ def _event(plain: dict[str, Any]) -> tuple[ExploreEvent, Files]:
     values = dict(plain["values"])
     values["cost"] = Cost(**values["cost"]) if values.get("cost") else None
     known = {one.name for one in fields(chosen)}
-    arrays = {name: None for name in _ARRAYS if name in known}
+    arrays: dict[str, Any] = {name: None for name in _ARRAYS if name in known}
     event = chosen(**{name: value for name, value in values.items() if name in known}, **arrays)
     files = plain["files"]
     return event, Files(files["latents"], files["image"], tuple(files["images"]), files["sheet"])

@@ -31,12 +31,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Files:
-    """Names of the files that hold an event's arrays."""
+    """Names of the files that hold an event's arrays; empty where it has none of that kind."""
 
-    latents: str | None = None
-    image: str | None = None
+    latents: str = ""
+    image: str = ""
     images: tuple[str, ...] = ()
-    sheet: str | None = None
+    sheet: str = ""
 
 
 def to_numpy(values: Any) -> np.ndarray:
@@ -116,7 +116,14 @@ class Recorder:
 
     def record(self, event: ExploreEvent, then: Callable[[Session], T] | None = None) -> T | None:
         """Keep one event. `then` runs in the same transaction, so what it decides cannot be torn from the event."""
-        files = keep_files(self.artifacts, event, self.config)
+        return self.save(event, self.keep(event), then)
+
+    def keep(self, event: ExploreEvent) -> Files:
+        """The first half of `record`: the files."""
+        return keep_files(self.artifacts, event, self.config)
+
+    def save(self, event: ExploreEvent, files: Files, then: Callable[[Session], T] | None = None) -> T | None:
+        """The second half of `record`: the rows."""
         with self.database.write() as tx:
             if self.claim is not None:
                 jobs.check_fence(tx, self.claim)

@@ -7,6 +7,7 @@ from typing import Any
 
 from app import recorded
 from app.settings import Settings, default_threads
+from core import plan
 from core.config import (
     ARMS,
     ESTIMATORS,
@@ -23,6 +24,7 @@ from core.config import (
 from core.errors import ConfigError, StorageError
 from core.models import registry as models
 from core.rewards import registry as rewards
+from core.schedule import shifted
 from storage import jobs, sessions
 from storage.artifacts import Artifacts
 from storage.engine import Database, open_database
@@ -46,7 +48,7 @@ class Lab:
         self.settings = settings
         self.artifacts = Artifacts(settings.artifacts_dir)
         self.database: Database = open_database(settings.database, migrate=True)
-        if settings.recorded is not None and not self.recent(1):
+        if settings.recorded is not None and (not self.recent(1) or (settings.demo and self._recorded() is None)):
             self.import_recorded()
 
     def close(self) -> None:
@@ -115,10 +117,20 @@ class Lab:
             return sessions.list_records(tx, limit=limit)
 
     def default_record(self) -> str | None:
-        """What the page opens with: the newest finished session, else the newest; None in an empty lab."""
+        """What the page opens with: the newest finished session, else the newest; None in an empty lab.
+
+        In a demo it is always the recorded one.
+        """
+        if self.settings.demo and (shown := self._recorded()) is not None:
+            return shown
         listed = self.recent()
         finished = [record for record in listed if record["state"] == "succeeded"]
         return (finished or listed or [{"id": None}])[0]["id"]
+
+    def _recorded(self) -> str | None:
+        with self.database.read() as tx:
+            found = sessions.list_records(tx, limit=1, text=recorded.NAME)
+        return found[0]["id"] if found else None
 
     def artifact_path(self, name: str) -> Path:
         """Where a stored file lies. StorageError for anything that is not the name of a file that is there."""
@@ -127,9 +139,25 @@ class Lab:
             raise StorageError(f"there is no stored file {name}")
         return path
 
+    def cost_estimate(self, plain: Mapping[str, Any]) -> dict[str, Any]:
+        """What a session would spend, in sample-forwards of the velocity network. Raises ConfigError."""
+        config = from_dict(plain)
+        spec = models.MODELS.get(config.model)
+        pair = 2 if config.guidance_scale > 1 and (spec is None or spec.family == "sd3") else 1
+        sigmas = shifted(config.num_steps)
+        return {
+            "nfe": plan.total_nfe(config, sigmas, pair),
+            "search_nfe": plan.search_nfe(config, sigmas, pair),
+            "searched_steps": plan.searched_steps(config, sigmas),
+            "trajectories": plan.trajectories_for(config, sigmas, pair),
+        }
+
     def options(self) -> dict[str, Any]:
-        """Everything that can be chosen: models, rewards, presets and arms each with `name`, `title`, `help`, `usable` and
-        `why_not`; plain lists of words for the rest; and the `defaults` of a config."""
+        """Everything that can be chosen.
+
+        Models, rewards, presets and arms each have `name`, `title`, `help`, `usable` and `why_not`; the rest are plain
+        lists of words, and `defaults` is a whole config.
+        """
         return {
             "models": [
                 _option(spec.id, spec.help, models.usable(spec.id), **asdict(spec)) for spec in models.MODELS.values()
@@ -149,6 +177,6 @@ class Lab:
         }
 
 
-def _option(name: str, text: str, usable: tuple[bool, str] = (True, ""), **more: Any) -> dict[str, Any]:
+def _option(name: str, text: str, usable: tuple[bool, str] = (True, ""), /, **more: Any) -> dict[str, Any]:
     """`title` is the name unless `more` has one."""
     return {"title": name} | more | {"name": name, "help": text, "usable": usable[0], "why_not": usable[1]}

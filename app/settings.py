@@ -16,14 +16,15 @@ DEVICES = ("auto", "cpu", "cuda")
 class Settings:
     """One data folder and the processes over it.
 
-    `recorded` is the folder of the session that a fresh data folder opens with; None leaves it empty. `poll_seconds` is
-    how often an idle worker looks for a job.
+    `recorded` is the folder of the session that a fresh data folder opens with; None leaves it empty; with
+    `demo` every visit opens with it. `poll_seconds` is how often an idle worker looks for a job.
     """
 
     data_dir: Path
     database_url: str | None = None
     device: str = "auto"
     recorded: Path | None = RECORDED
+    demo: bool = False
     poll_seconds: float = 0.05
 
     @property

@@ -38,7 +38,6 @@ def torch_toolbox(device: str = "auto") -> Toolbox:
         explore=explore,
         load_model=lambda model_id: load_model(model_id, device=place),
         load_reward=lambda name: load_reward(name, device=place),
-        to_tensor=lambda values: from_numpy(values).to(place),
         set_threads=torch.set_num_threads,
     )
 

@@ -133,7 +133,7 @@ class Worker:
             moved = isinstance(event, RESULTS)
             return self._follow(tx, claim, position, recorder.config.search.num_candidates, moved=moved)
 
-        return recorder.record(event, then)
+        return recorder.record(event, then) or Orders("run", {})
 
     def _follow(self, tx: Session, claim: jobs.Claim, position: Position, candidates: int, *, moved: bool) -> Orders:
         orders = read_orders(jobs.pending_commands(tx, claim.job_id), position, candidates, moved=moved)

@@ -1,0 +1,73 @@
+"""`serve`: the web server and, supervised beside it, the worker."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from types import FrameType
+
+from app.locks import only_server
+from app.services import Lab
+from app.settings import Settings
+from app.supervisor import Supervisor
+from core.errors import LabError
+from storage import jobs
+
+
+def serve(settings: Settings, host: str, port: int) -> int:
+    """Serve the data folder until SIGTERM or Ctrl-C. Raises LabError where the folder or the port is taken."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s serve %(levelname)s %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, _leave)
+    with only_server(settings.data_dir), _listen(host, port) as listener:
+        lab = Lab(settings)
+        try:
+            return _serve(lab, host, listener)
+        finally:
+            lab.close()
+
+
+def worker_command(settings: Settings) -> list[str]:
+    """How a worker over the same data folder is started; addresses and devices reach it through the environment."""
+    return [sys.executable, "-m", "app", "worker", "--data-dir", str(settings.data_dir)]
+
+
+def _serve(lab: Lab, host: str, listener: socket.socket) -> int:
+    def free(owner: str) -> None:
+        with lab.database.write() as tx:
+            jobs.expire(tx, owner)
+
+    supervisor = Supervisor(worker_command(lab.settings), free)
+    supervisor.start()  # its model loads while the pages are imported
+    try:
+        import uvicorn
+
+        from app.server import create_app
+
+        config = uvicorn.Config(create_app(lab), log_level="warning", timeout_graceful_shutdown=2)
+        shown = f"[{host}]" if ":" in host else host
+        print(f"Noise Search Lab: http://{shown}:{listener.getsockname()[1]}/", flush=True)
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker is draining already
+        supervisor.stop()
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket: taken before the worker is started, so that a taken port is told in one sentence."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise LabError(f"cannot listen at {host}:{port}: {reason}; choose another with --port") from error
+    return listener
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)

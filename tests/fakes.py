@@ -1,0 +1,158 @@
+"""A small deterministic engine, model and reward: the worker's behaviour without weights and without torch."""
+
+import os
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.toolbox import Toolbox
+from core.config import ExploreConfig
+from core.errors import ModelError, RewardError
+from core.events import (
+    ArmFinished,
+    Cost,
+    ExploreEvent,
+    ExploreState,
+    IterationScored,
+    SessionFinished,
+    SessionStarted,
+    StepCommitted,
+)
+from core.schedule import in_window, shifted
+
+SHAPE = (1, 2, 3, 3)
+
+
+@dataclass
+class FakeModel:
+    """`before` is called with each event's name before it is yielded: a test waits, commands or fails there."""
+
+    before: Callable[[str], None] = lambda name: None
+
+
+def fake_reward(images: Sequence[np.ndarray], prompts: Sequence[str]) -> tuple[float, ...]:
+    return tuple(float(image.mean()) / 255 + len(prompt) * 1e-6 for image, prompt in zip(images, prompts, strict=True))
+
+
+def fake_explore(
+    config: ExploreConfig, model: FakeModel, rewards: Mapping[str, Callable], *, state: ExploreState | None = None
+) -> Generator[ExploreEvent, tuple[int, ...] | None, None]:
+    """Keeps the real engine's order of events, its resuming, and that what is chosen decides everything after it."""
+    state = state or ExploreState()
+    sigmas = shifted(config.num_steps)
+    searched = in_window(sigmas, config.window_min, config.window_max)
+    first = _draw(config, 0)
+    flat = (0.5,) * config.num_steps
+    yield SessionStarted(sigmas, searched, flat, flat, SHAPE[1:], first)
+    latents, cost, trail = (state.committed[-1] if state.committed else first), state.cost, list(state.trail)
+    for step in range(len(state.committed), config.num_steps):
+        elites: tuple[int, ...] = ()
+        known = state.iterations if step == len(state.committed) else ()
+        for iteration in range(config.search.num_iterations if searched[step] else 0):
+            if iteration < len(known):
+                elites = known[iteration].elites
+                continue
+            model.before(f"iteration {step} {iteration}")
+            cost = cost + Cost(2, 1, 1, 0.001)
+            event = _iteration(config, rewards, latents, step, iteration, elites, cost)
+            sent = yield event
+            elites = event.elites if sent is None else tuple(sent)
+        latents = (latents * np.float32(0.9) + _draw(config, 1, step, *elites)).astype(np.float32)
+        cost = cost + Cost(1, 0, 0, 0.001)
+        model.before(f"step {step}")
+        image = _picture(latents)
+        scores = _scores(config, rewards, [image])
+        trail.append(_total(config, scores)[0])
+        single = {name: values[0] for name, values in scores.items()}
+        yield StepCommitted(step, latents, image, single, 1.0, -0.5, cost)
+    total = cost + state.arms_cost
+    for arm in ("search", *config.arms):
+        if arm not in state.arms:
+            model.before(arm)
+            final = latents if arm == "search" else _draw(config, 2, len(arm))
+            image = _picture(final)
+            single = {name: values[0] for name, values in _scores(config, rewards, [image]).items()}
+            spent = cost if arm == "search" else Cost(20, 1, 1, 0.001)
+            total = total if arm == "search" else total + spent
+            yield ArmFinished(arm, image, single, 1, tuple(trail) if arm == "search" else (), final, spent)
+    model.before("finished")
+    yield SessionFinished(total)
+
+
+def _iteration(
+    config: ExploreConfig,
+    rewards: Mapping[str, Callable],
+    latents: np.ndarray,
+    step: int,
+    iteration: int,
+    elites: tuple[int, ...],
+    cost: Cost,
+) -> IterationScored:
+    count = config.search.num_candidates
+    images = np.stack([_picture(latents + _draw(config, 3, step, iteration, k, *elites)) for k in range(count)])
+    scores = _scores(config, rewards, list(images))
+    total = _total(config, scores)
+    order = sorted(range(count), key=lambda k: (-total[k], k))
+    return IterationScored(
+        step=step,
+        iteration=iteration,
+        images=images,
+        rewards=scores,
+        total=total,
+        elites=tuple(order[: config.search.num_elites]),
+        norms=(1.0,) * count,
+        kurtosis=(3.0,) * count,
+        mean_norm=0.5,
+        std_quantiles=(0.1, 0.2, 0.3, 0.4, 0.5),
+        cosine=0.25,
+        over_noise=1.0,
+        batch_size=count,
+        cost=cost,
+    )
+
+
+def _draw(config: ExploreConfig, *name: int) -> np.ndarray:
+    return np.random.default_rng([config.seed, *name]).normal(size=SHAPE).astype(np.float32)
+
+
+def _picture(latents: np.ndarray) -> np.ndarray:
+    small = np.uint8(np.clip(latents[0].sum(0) * 40 + 128, 0, 255))
+    return np.repeat(np.repeat(np.stack([small, small[::-1], small.T], -1), 5, 0), 5, 1)
+
+
+def _scores(config: ExploreConfig, rewards: Mapping[str, Callable], images: list) -> dict[str, tuple[float, ...]]:
+    return {name: rewards[name](images, [config.prompt] * len(images)) for name in config.rewards}
+
+
+def _total(config: ExploreConfig, scores: Mapping[str, tuple[float, ...]]) -> tuple[float, ...]:
+    return tuple(sum(w * scores[name][k] for name, w in config.rewards.items()) for k in range(len(next(iter(scores.values())))))
+
+
+def fake_toolbox(before: Callable[[str], None] = lambda name: None, reward: Callable = fake_reward) -> Toolbox:
+    """Model ids and rewards beginning with "no-" cannot be loaded."""
+
+    def load_model(model_id: str) -> FakeModel:
+        if model_id.startswith("no-"):
+            raise ModelError(f"the weights of {model_id} are not on this machine")
+        return FakeModel(before)
+
+    def load_reward(name: str) -> Callable:
+        if name.startswith("no-"):
+            raise RewardError(f"the weights of {name} are not on this machine")
+        return reward
+
+    return Toolbox(fake_explore, load_model, load_reward, to_tensor=np.array)
+
+
+def paced_toolbox(_device: str) -> Toolbox:
+    """For worker processes: LAB_TEST_DELAY seconds between events, and sudden death before the one named so."""
+    delay, fatal = float(os.environ.get("LAB_TEST_DELAY", "0")), os.environ.get("LAB_TEST_FATAL")
+
+    def before(name: str) -> None:
+        time.sleep(delay)
+        if name == fatal:
+            os.kill(os.getpid(), 9)
+
+    return fake_toolbox(before)
