@@ -25,8 +25,8 @@ _CHOICES = {
     "selection": settings.SELECTIONS,
     "estimator": settings.ESTIMATORS,
 }
-_NUMBERS = {"seed": int, "num_candidates": int, "num_iterations": int, "estimator_steps": int, "batch_size": int}
-_NUMBERS |= {"threads": int, "model": str} | dict.fromkeys(_CHOICES, str)
+_WHOLE = ("seed", "num_candidates", "num_iterations", "estimator_steps", "batch_size", "threads")
+_TYPES: dict[str, type] = dict.fromkeys(_WHOLE, int) | dict.fromkeys(["model", *_CHOICES], str)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,10 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(asked.run(asked))
     except ConfigError as error:
-        problems = [
-            f"--{field.removeprefix('search.').replace('_', '-')}: {text}" for field, text in error.problems.items()
-        ]
-        print(f"{asked.command}: " + "\n".join(problems), file=sys.stderr)
+        for field, text in error.problems.items():
+            flag = field.removeprefix("search.").replace("_", "-")
+            print(f"{asked.command}: --{flag}: {text}", file=sys.stderr)
     except LabError as error:
         print(f"{asked.command}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -86,7 +85,7 @@ def _add_search_flags(parser: argparse.ArgumentParser) -> None:
     for one in (*fields(ExploreConfig), *fields(SearchConfig)):
         if one.name not in _OWN_FORM:
             flag = f"--{one.name.replace('_', '-')}"
-            parser.add_argument(flag, type=_NUMBERS.get(one.name, float), choices=_CHOICES.get(one.name))
+            parser.add_argument(flag, type=_TYPES.get(one.name, float), choices=_CHOICES.get(one.name))
 
 
 def read_search(asked: argparse.Namespace) -> dict[str, Any]:
