@@ -58,8 +58,8 @@ class SearchConfig:
 class ExploreConfig:
     """A whole session: one prompt and seed, the sampler, where and how to search, what to watch and compare with.
 
-    `rewards` maps a reward's name to its weight in the searched sum; weight 0 only watches. The search runs at the steps
-    whose sigma lies in [`window_min`, `window_max`].
+    `rewards` maps a reward's name to its weight in the searched sum; weight 0 only watches. The search runs at the
+    steps whose sigma lies in [`window_min`, `window_max`].
     """
 
     prompt: str
@@ -96,11 +96,11 @@ PRESETS: dict[str, SearchConfig] = {
 }
 
 PRESET_HELP: dict[str, str] = {
-    "smart-grpo": "The paper as printed: five rounds of five noises, the best two move the search; scored at the same noise level.",
+    "smart-grpo": "The paper as printed: five rounds of five noises, the best two move the search.",
     "smart-grpo-sde": "The same search, scoring each noise where the sampler would really go with it.",
     "one-shot": "The paper's ablation: 25 noises once, the mean of the best 12 (only 29% of a real noise's size).",
     "one-shot-on-shell": "One-shot with the mean rescaled to the size a real noise has.",
-    "random-elites": "A control: the same rounds, but the kept noises are drawn at random. Any gain of a search must beat it.",
+    "random-elites": "A control: the same rounds, but blind: kept noises are drawn at random. A search must beat it.",
     "best-of-k": "25 noises once; the single best is used.",
     "no-search": "Ordinary random noise at every step.",
 }
@@ -119,7 +119,11 @@ def _number(low: float, high: float, *, whole: bool = False) -> Callable[[Any], 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str | None]:
     def check(value: Any) -> str | None:
-        return None if isinstance(value, str) and value in choices else f"expected one of {', '.join(choices)}, got {_shown(value)}"
+        return (
+            None
+            if isinstance(value, str) and value in choices
+            else f"expected one of {', '.join(choices)}, got {_shown(value)}"
+        )
 
     return check
 
@@ -152,7 +156,11 @@ def _rewards(value: Any) -> str | None:
         problem = _name(name) or _number(-1000, 1000)(weight)
         if problem:
             return f"{_shown(name)}: {problem}"
-    return None if any(value.values()) else "expected at least one reward with a weight other than 0: the search must climb something"
+    return (
+        None
+        if any(value.values())
+        else "expected at least one reward with a weight other than 0: the search must climb something"
+    )
 
 
 def _arms(value: Any) -> str | None:
@@ -203,7 +211,9 @@ def problems_of(config: ExploreConfig) -> dict[str, str]:
     if not problems and config.window_min > config.window_max:
         problems["window_min"] = f"expected at most window_max ({config.window_max:g}), got {config.window_min:g}"
     if not problems and config.step_kind == "ode" and search.num_iterations:
-        problems["step_kind"] = "an ode step has no noise to search: expected sde, cps or dance, or the preset no-search"
+        problems["step_kind"] = (
+            "an ode step has no noise to search: expected sde, cps or dance, or the preset no-search"
+        )
     return problems
 
 

@@ -47,8 +47,8 @@ class IterationScored:
     """One iteration's candidates. The engine goes on with `elites`, unless others are sent back into the generator.
 
     Arrays: `images` (K, H, W, 3) uint8; per reward name and for `total` K floats (non-finite where the reward was);
-    `norms` are ||m||/sqrt(d); `std_quantiles` (0, .25, .5, .75, 1) of search_std before the update; `cosine` is the mean
-    pairwise cosine of the candidates; `over_noise` sqrt(1 + step_std^2 / sigma^2) for the literal reading, else 1.
+    `norms` are ||m||/sqrt(d); `std_quantiles` (0, .25, .5, .75, 1) of search_std before the update; `cosine` is the
+    mean pairwise cosine of the candidates; `over_noise` sqrt(1 + step_std^2 / sigma^2) for the literal reading, else 1.
     """
 
     step: int
@@ -69,7 +69,7 @@ class IterationScored:
 
 @dataclass(frozen=True)
 class StepCommitted:
-    """A step of the searched trajectory is taken: the new latents and the one-step estimate of the final image there."""
+    """A step of the searched trajectory is taken: the new latents and the one-step guess of the final image there."""
 
     step: int
     latents: Any  # after the step, (1, C, H, W) float32
@@ -118,7 +118,8 @@ class IterationState:
 class ExploreState:
     """Where a stored session stands: enough to resume, replay or fork it (bit-identically on the same machine).
 
-    `committed[s]` are the latents after step s; `iterations` those of the step under way; `arms` are finished arms.
+    `committed[s]` are the latents after step s; `iterations` those of the step under way; `arms` are finished arms and
+    `arms_cost` what they cost together; `cost` is the search's own.
     """
 
     committed: tuple[Any, ...] = ()
@@ -126,3 +127,4 @@ class ExploreState:
     arms: tuple[str, ...] = ()
     cost: Cost = Cost()
     trail: tuple[float, ...] = ()
+    arms_cost: Cost = Cost()

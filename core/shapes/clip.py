@@ -112,7 +112,7 @@ def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
 
 
 def corrupt(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Blur and noise a random half of the pictures, as one-step estimates look, so that scores stay meaningful there."""
+    """Blur and noise a random half of the pictures, as one-step estimates are: scores should stay meaningful there."""
     size = pixels.shape[-1]
     small = F.interpolate(pixels, scale_factor=0.25, mode="bilinear", antialias=True, align_corners=False)
     blurred = F.interpolate(small, size=(size, size), mode="bilinear", align_corners=False)

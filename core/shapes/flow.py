@@ -16,7 +16,14 @@ from core.shapes.training import TrainConfig, train
 from core.shapes.vae import encode
 
 CONFIG = TrainConfig(
-    steps=10_000, batch_size=64, learning_rate=1e-3, weight_decay=0.01, warmup=300, ema_decay=0.999, cooldown=0.25, seed=3
+    steps=10_000,
+    batch_size=64,
+    learning_rate=1e-3,
+    weight_decay=0.01,
+    warmup=300,
+    ema_decay=0.999,
+    cooldown=0.25,
+    seed=3,
 )
 NUM_SCENES = 60_000
 EMPTY_SHARE = 0.1  # captions left out, for classifier-free guidance
@@ -82,7 +89,7 @@ def encoded_scenes(vae: AutoencoderKL, tokenizer: CLIPTokenizer, work: Path) -> 
         chunks = [pairs[i : i + 1000] for i in range(0, NUM_SCENES, 1000)]
         latents = torch.cat([encode(vae, np.stack([draw(scene) for _, scene in chunk])) for chunk in chunks])
         tokens = torch.cat([tokenize(tokenizer, [caption.text() for caption, _ in chunk]) for chunk in chunks])
-        save_file({"latents": latents, "tokens": tokens}, path)
+        save_file({"latents": latents.contiguous(), "tokens": tokens.contiguous()}, path)
     loaded = load_file(path)
     return loaded["latents"], loaded["tokens"]
 
@@ -107,7 +114,7 @@ def train_flow(work: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer, config:
 
 
 def build_pipeline(net: FlowNet, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> StableDiffusion3Pipeline:
-    """The diffusers pipeline of the parts; call it with max_sequence_length=0, since it was trained without T5's zeros."""
+    """The diffusers pipeline of the parts; call it with max_sequence_length=0: it was trained without T5's zeros."""
     return StableDiffusion3Pipeline(
         transformer=net.transformer,
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),

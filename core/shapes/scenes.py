@@ -1,7 +1,7 @@
 """Scenes of coloured shapes, their captions and their drawings: the embedded world's ground truth.
 
 A scene is a list of objects in fractional picture coordinates ([0, 1], origin top left). Its caption follows the six
-tasks of GenEval (Ghosh et al. 2023). Everything is a pure function of a numpy Generator, so one seed makes one data set.
+tasks of GenEval (Ghosh et al. 2023). Everything is a pure function of a numpy Generator: one seed, one data set.
 """
 
 import hashlib
@@ -225,11 +225,11 @@ def parse_caption(text: str) -> Caption | None:
     for joint in (*RELATIONS, "and"):
         first, found, second = rest.partition(f" {joint} ")
         if found:
-            phrases = (_parse_phrase(first), _parse_phrase(second))
+            phrases = [_parse_phrase(first), _parse_phrase(second)]
             relation = joint if joint in RELATIONS else None
             break
     else:
-        phrases, relation = (_parse_phrase(rest),), None
+        phrases, relation = [_parse_phrase(rest)], None
     if any(phrase is None for phrase in phrases) or sum(p.count for p in phrases if p) > 4:
         return None
     known = tuple(phrase for phrase in phrases if phrase is not None)

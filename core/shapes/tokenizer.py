@@ -28,4 +28,3 @@ def train_tokenizer(seed: int = 0, num_captions: int = 20_000) -> CLIPTokenizer:
 
 def _merges_of(tokenizer: Tokenizer) -> list[list[str]]:
     return json.loads(tokenizer.to_str())["model"]["merges"]
-

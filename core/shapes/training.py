@@ -94,7 +94,9 @@ def train(
     return ema
 
 
-def _save(folder: Path, step: int, seconds: float, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def _save(
+    folder: Path, step: int, seconds: float, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"ema.{k}": v for k, v in ema.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():

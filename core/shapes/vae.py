@@ -45,7 +45,9 @@ def draw_scenes(seed: int, count: int) -> np.ndarray:
     return np.stack([draw(scene) for _, scene in sample_pairs(seed, count)])
 
 
-def reconstruction_loss(images: np.ndarray, batch_size: int) -> Callable[[nn.Module, int, torch.Generator], tuple[Tensor, dict[str, float]]]:
+def reconstruction_loss(
+    images: np.ndarray, batch_size: int
+) -> Callable[[nn.Module, int, torch.Generator], tuple[Tensor, dict[str, float]]]:
     """L1 and squared error with a slight KL term, on random batches of `images`."""
 
     def loss_of(vae: nn.Module, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
@@ -71,7 +73,9 @@ def train_vae(work: Path) -> AutoencoderKL:
 @torch.no_grad()
 def encode(vae: AutoencoderKL, images: np.ndarray, *, scale: bool = True, batch_size: int = 64) -> Tensor:
     """Latents (B, 16, 8, 8) of pictures (B, H, W, 3) uint8: posterior means, in model space when `scale`."""
-    parts = [vae.encode(to_tensor(images[i : i + batch_size])).latent_dist.mode() for i in range(0, len(images), batch_size)]
+    parts = [
+        vae.encode(to_tensor(images[i : i + batch_size])).latent_dist.mode() for i in range(0, len(images), batch_size)
+    ]
     latents = torch.cat(parts)
     return (latents - vae.config.shift_factor) * vae.config.scaling_factor if scale else latents
 

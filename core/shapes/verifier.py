@@ -60,13 +60,17 @@ def _fill_box(mask: np.ndarray) -> np.ndarray:
     """Crop a mask to its bounding box and scale it to the template size."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scaled = Image.fromarray(box.astype(np.uint8) * 255).resize((TEMPLATE_SIZE, TEMPLATE_SIZE), Image.Resampling.BILINEAR)
+    scaled = Image.fromarray(box.astype(np.uint8) * 255).resize(
+        (TEMPLATE_SIZE, TEMPLATE_SIZE), Image.Resampling.BILINEAR
+    )
     return np.asarray(scaled) >= 128
 
 
 def _background(image: np.ndarray) -> np.ndarray:
     """Median colour (3,) of the picture's rim."""
-    rim = np.concatenate([image[:2].reshape(-1, 3), image[-2:].reshape(-1, 3), image[:, :2].reshape(-1, 3), image[:, -2:].reshape(-1, 3)])
+    rim = np.concatenate(
+        [image[:2].reshape(-1, 3), image[-2:].reshape(-1, 3), image[:, :2].reshape(-1, 3), image[:, -2:].reshape(-1, 3)]
+    )
     return np.median(rim, axis=0)
 
 

@@ -1,0 +1,209 @@
+"""The session engine: one sampling trajectory with a noise search at the window's steps, as a generator of events.
+
+The caller decides the pace: between two events it may wait, stop for good, or send the elites it prefers into the
+generator after an IterationScored. What was stored of a stopped session (an ExploreState) continues it bit-identically.
+"""
+
+import math
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from core import noise
+from core.arms import run_arm
+from core.config import ExploreConfig, validate
+from core.denoise import one_step
+from core.evaluation import Evaluator, Meter
+from core.events import (
+    ArmFinished,
+    ExploreEvent,
+    ExploreState,
+    IterationScored,
+    SessionFinished,
+    SessionStarted,
+    StepCommitted,
+)
+from core.models.protocol import FlowModel
+from core.plan import search_nfe
+from core.rewards.protocol import Reward
+from core.schedule import in_window
+from core.sde import SDEStep, excess_std, sde_step, step_stds
+from core.search import cem, diagnostics
+
+Exploration = Generator[ExploreEvent, tuple[int, ...] | None, None]
+
+
+def explore(
+    config: ExploreConfig, model: FlowModel, rewards: Mapping[str, Reward], *, state: ExploreState | None = None
+) -> Exploration:
+    """Run a session, yielding SessionStarted, the searched trajectory step by step, and the arms.
+
+    `rewards` holds at least the config's rewards by name. With a `state` only what comes after it is yielded (behind
+    SessionStarted, which always comes first). Raises ConfigError, ModelError, RewardError, SearchError.
+    """
+    return _Session(validate(config), model, rewards, state or ExploreState()).run()
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One step of the schedule, with the velocity already known where it starts."""
+
+    index: int
+    sigma: float
+    sigma_next: float
+    latents: Tensor
+    velocity: Tensor
+
+
+class _Session:
+    """The engine's working parts; its methods are generators that `run` chains."""
+
+    def __init__(self, config: ExploreConfig, model: FlowModel, rewards: Mapping[str, Reward], state: ExploreState):
+        self.config = config
+        self.evaluator = Evaluator(config, model, rewards)
+        self.shape = tuple(model.latent_shape)
+        self.sigmas = model.sigmas(config.num_steps)
+        window = in_window(self.sigmas, config.window_min, config.window_max)
+        self.searched = tuple(inside and config.search.num_iterations > 0 for inside in window)
+        self.state = state
+        self.meter = Meter(state.cost)
+        # A search without a signal is shown with its rewards, but they cost it nothing.
+        self.search_meter = None if config.search.selection == "random" else self.meter
+
+    def run(self) -> Exploration:
+        """All events in order."""
+        first = noise.normal(self.shape, self.config.seed, "x1")
+        yield self._started(first)
+        done = len(self.state.committed)
+        latents = self.state.committed[-1] if done else first
+        trail = list(self.state.trail)
+        if done < self.config.num_steps:
+            # A resumed session has paid for this velocity already: it came with the step before.
+            fresh = not done and not self.state.iterations
+            velocity = self.evaluator.velocity(latents, self.sigmas[done], self.meter if fresh else None)
+        for index in range(done, self.config.num_steps):
+            step = _Step(index, self.sigmas[index], self.sigmas[index + 1], latents, velocity)
+            chosen = (yield from self._search(step)) if self.searched[index] else self._random_noise(index)
+            drawn = self._take(step, chosen)
+            latents = estimated = drawn.prev_sample
+            if step.sigma_next > 0:
+                velocity = self.evaluator.velocity(latents, step.sigma_next, self.meter)
+                estimated = one_step(latents, velocity, step.sigma_next)
+            event = self._committed(step, chosen, drawn, estimated)
+            trail.append(self._total(event.rewards))
+            yield event
+        yield from self._arms(latents, tuple(trail))
+
+    def _started(self, first: Tensor) -> SessionStarted:
+        config, sigmas = self.config, self.sigmas
+        kind, level = config.step_kind, config.effective_noise_level
+        return SessionStarted(
+            sigmas=sigmas,
+            searched=self.searched,
+            step_std=step_stds(sigmas, kind, level),
+            excess_std=tuple(
+                excess_std(kind, a, b, level, sigmas[1]) for a, b in zip(sigmas, sigmas[1:], strict=False)
+            ),
+            latent_shape=self.shape,
+            latents=first,
+        )
+
+    def _random_noise(self, index: int) -> Tensor:
+        return noise.normal(self.shape, self.config.seed, "sde", index)
+
+    def _take(self, step: _Step, chosen: Tensor) -> SDEStep:
+        return sde_step(
+            step.velocity,
+            step.latents,
+            step.sigma,
+            step.sigma_next,
+            kind=self.config.step_kind,
+            noise_level=self.config.effective_noise_level,
+            sigma_max=self.sigmas[1],
+            noise=chosen,
+        )
+
+    def _search(self, step: _Step) -> Generator[ExploreEvent, tuple[int, ...] | None, Tensor]:
+        """One CEM search; returns the noise to commit (1, C, H, W)."""
+        search, state = self.config.search, cem.start(self.shape)
+        stored = self.state.iterations if step.index == len(self.state.committed) else ()
+        for iteration in range(search.num_iterations):
+            base = noise.candidates(
+                self.shape, search.num_candidates, self.config.seed, "search", step.index, iteration
+            )
+            candidates = cem.ask(state, base)
+            if iteration < len(stored):
+                total, elites = stored[iteration].total, stored[iteration].elites
+            else:
+                event = self._score(step, iteration, state, candidates)
+                sent = yield event
+                total, elites = event.total, event.elites if sent is None else sent
+            state = cem.tell(state, candidates, total, elites, min_std=search.min_std)
+        return cem.result(state, search.result, noise.normal(self.shape, self.config.seed, "search-result", step.index))
+
+    def _score(self, step: _Step, iteration: int, state: cem.CEMState, candidates: Tensor) -> IterationScored:
+        """Perturb, estimate, decode and score the candidates (algorithm 1, lines 4 to 6)."""
+        config, search, meter = self.config, self.config.search, self.search_meter
+        drawn = self._take(step, candidates.new_zeros(1, *self.shape))
+        step_std = float(drawn.step_std[0])
+        if search.reading == "literal":
+            perturbed, rest = step.latents + step_std * candidates, self.sigmas[step.index :]  # Eq. 5
+            over_noise = math.sqrt(1 + (step_std / step.sigma) ** 2)
+        else:
+            perturbed, rest = drawn.mean + step_std * candidates, self.sigmas[step.index + 1 :]
+            over_noise = 1.0
+        scores = self.evaluator.scores(self.evaluator.estimate(perturbed, rest, meter), meter)
+        count = cem.num_elites(search, scores.total)
+        if search.selection == "random":
+            generator = noise.stream(config.seed, "random-elites", step.index, iteration)
+            elites = cem.random_choice(scores.total, count, generator)
+        else:
+            elites = cem.top(scores.total, count)
+        return IterationScored(
+            step=step.index,
+            iteration=iteration,
+            images=scores.images,
+            rewards=scores.rewards,
+            total=scores.total,
+            elites=elites,
+            norms=diagnostics.norms(candidates),
+            kurtosis=diagnostics.kurtosis(candidates),
+            mean_norm=diagnostics.norms(state.search_mean)[0],
+            std_quantiles=diagnostics.std_quantiles(state.search_std),
+            cosine=diagnostics.mean_cosine(candidates),
+            over_noise=over_noise,
+            batch_size=min(config.batch_size, search.num_candidates),
+            cost=self.meter.cost,
+        )
+
+    def _committed(self, step: _Step, chosen: Tensor, drawn: SDEStep, estimated: Tensor) -> StepCommitted:
+        """The step taken, with its estimate for the eye; the final picture is decoded here and billed."""
+        scores = self.evaluator.scores(estimated, self.meter if step.sigma_next == 0 else None)
+        return StepCommitted(
+            step=step.index,
+            latents=drawn.prev_sample,
+            image=scores.images[0],
+            rewards={name: values[0] for name, values in scores.rewards.items()},
+            noise_norm=diagnostics.norms(chosen)[0] if float(drawn.step_std[0]) > 0 else 0.0,
+            log_prob=float(drawn.log_prob[0]),
+            cost=self.meter.cost,
+        )
+
+    def _total(self, rewards: Mapping[str, float]) -> float:
+        return sum(weight * rewards[name] for name, weight in self.config.rewards.items() if weight)
+
+    def _arms(self, latents: Tensor, trail: tuple[float, ...]) -> Exploration:
+        """The search's own outcome, then every arm that is not stored yet."""
+        total = self.meter.cost + self.state.arms_cost
+        if "search" not in self.state.arms:
+            final = self.evaluator.scores(latents, None)
+            rewards = {name: values[0] for name, values in final.rewards.items()}
+            yield ArmFinished("search", final.images[0], rewards, 1, trail, latents, self.meter.cost)
+        budget = search_nfe(self.config, self.sigmas, self.evaluator.nfe_per_velocity)
+        for arm in self.config.arms:
+            if arm not in self.state.arms:
+                event = run_arm(arm, self.evaluator, self.sigmas, budget)
+                total += event.cost
+                yield event
+        yield SessionFinished(total)

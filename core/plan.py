@@ -1,0 +1,58 @@
+"""What a session will cost, known before it runs. Standard library only, so that a page can say it."""
+
+from collections.abc import Sequence
+
+from core.config import ExploreConfig
+from core.schedule import in_window
+
+
+def searched_steps(config: ExploreConfig, sigmas: Sequence[float]) -> int:
+    """How many steps are searched."""
+    return sum(in_window(sigmas, config.window_min, config.window_max)) if config.search.num_iterations else 0
+
+
+def search_nfe(config: ExploreConfig, sigmas: Sequence[float], nfe_per_velocity: int) -> int:
+    """Velocity evaluations of the searched trajectory; a search with blind elites pays for no scoring."""
+    velocities = config.num_steps
+    if config.search.selection == "top" and config.search.num_iterations:
+        window = in_window(sigmas, config.window_min, config.window_max)
+        per_iteration = config.search.num_candidates * config.search.num_iterations
+        for step, inside in enumerate(window):
+            velocities += per_iteration * _estimate_velocities(config, len(window) - step) if inside else 0
+    return velocities * nfe_per_velocity
+
+
+def _estimate_velocities(config: ExploreConfig, steps_left: int) -> int:
+    """Velocities of one estimate; the `sde` reading looks from one step further on."""
+    if config.estimator == "full":
+        return steps_left - (config.search.reading == "sde")
+    return 1 if config.estimator == "one_step" else config.estimator_steps
+
+
+def trajectories_for(config: ExploreConfig, sigmas: Sequence[float], nfe_per_velocity: int) -> int:
+    """How many whole trajectories the search's velocity evaluations buy, at least one."""
+    return max(1, search_nfe(config, sigmas, nfe_per_velocity) // (config.num_steps * nfe_per_velocity))
+
+
+def total_nfe(config: ExploreConfig, sigmas: Sequence[float], nfe_per_velocity: int) -> int:
+    """Velocity evaluations of search and arms together."""
+    trajectory = config.num_steps * nfe_per_velocity
+    many = trajectories_for(config, sigmas, nfe_per_velocity)
+    arms = sum(trajectory * (many if arm.startswith("best_of") else 1) for arm in config.arms)
+    return search_nfe(config, sigmas, nfe_per_velocity) + arms
+
+
+def iteration_notes(total: Sequence[float | None], num_elites: int, rewards_finite: Sequence[bool]) -> list[str]:
+    """What a reader of one iteration must know: unusable, equal or too few rewards. `total` may hold None for NaN."""
+    notes = []
+    finite = [value for value, ok in zip(total, rewards_finite, strict=True) if ok]
+    lost = len(total) - len(finite)
+    if not finite:
+        return ["No candidate had a finite reward: the search distribution stays as it is."]
+    if lost:
+        notes.append(f"{lost} of {len(total)} rewards are not finite; those candidates cannot be elites.")
+    if len(finite) > 1 and len(set(finite)) == 1:
+        notes.append("All rewards are equal: the elites are the first by index, and the search learns nothing here.")
+    if min(num_elites, len(finite)) == 1:
+        notes.append("One elite: search_std becomes 0 (or its floor), so later candidates repeat it.")
+    return notes

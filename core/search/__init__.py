@@ -1,0 +1,1 @@
+"""Search distributions over noise as pure ask/tell functions, one file a family."""
