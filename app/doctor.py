@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 import sqlite3
-import sys
 from importlib import metadata
 from pathlib import Path
 

@@ -18,9 +18,8 @@ def only_server(folder: Path) -> Iterator[None]:
         except OSError as error:
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
-            raise LabError(
-                f"another lab (process {holder}) already serves {folder}: use that one, or --data-dir"
-            ) from error
+            text = f"another lab (process {holder}) already serves {folder}: use that one, or another --data-dir"
+            raise LabError(text) from error
         handle.truncate(0)
         handle.write(f"{os.getpid()}\n")
         handle.flush()

@@ -143,4 +143,5 @@ class Recorder:
             arms=tuple(stored.arms),
             cost=stored.cost,
             trail=tuple(stored.trail),
+            arms_cost=stored.arms_cost,
         )

@@ -127,7 +127,9 @@ def _scores(config: ExploreConfig, rewards: Mapping[str, Callable], images: list
 
 
 def _total(config: ExploreConfig, scores: Mapping[str, tuple[float, ...]]) -> tuple[float, ...]:
-    return tuple(sum(w * scores[name][k] for name, w in config.rewards.items()) for k in range(len(next(iter(scores.values())))))
+    return tuple(
+        sum(w * scores[name][k] for name, w in config.rewards.items()) for k in range(len(next(iter(scores.values()))))
+    )
 
 
 def fake_toolbox(before: Callable[[str], None] = lambda name: None, reward: Callable = fake_reward) -> Toolbox:
