@@ -53,6 +53,7 @@ class Database:
         On SQLite it holds the write lock from its start, so what it reads cannot change before it writes.
         """
         with Session(self.engine.execution_options(**{_MODE: "write"}), autoflush=False) as tx, tx.begin():
+            tx.connection()  # begins now, not at the first statement
             yield tx
 
     def dispose(self) -> None:

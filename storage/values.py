@@ -46,14 +46,11 @@ def iso(seconds: float) -> str:
 
 def weighted(weights: Mapping[str, float], values: Mapping[str, float | None]) -> float | None:
     """The searched sum of rewards; None where a reward in it is missing or not finite."""
-    total = 0.0
-    for name, weight in weights.items():
-        if weight:
-            value = values.get(name)
-            if value is None:
-                return None
-            total += weight * value
-    return number(total)
+    climbed = [(weight, values.get(name)) for name, weight in weights.items() if weight]
+    if any(value is None for _, value in climbed):
+        return None
+    # The same sum in the same order as the engine's: a resumed session's trail must be the same to the last bit.
+    return number(sum(weight * value for weight, value in climbed if value is not None))
 
 
 def arm_order(config: ExploreConfig, found: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Reading a stored session: the page's JSON, and the state from which it goes on."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -31,7 +31,7 @@ _COSTS = ("nfe", "decodes", "reward_calls", "seconds")
 class StoredState:
     """Where a session stands, with names of files for arrays: see `core.events.ExploreState`.
 
-    `latents` names x_1, None before the session has started. `cost` is the search's so far and that of the other arms.
+    `latents` names x_1, None before the session has started.
     """
 
     committed: tuple[str, ...] = ()
@@ -39,6 +39,7 @@ class StoredState:
     arms: tuple[str, ...] = ()
     cost: Cost = Cost()
     trail: tuple[float, ...] = ()
+    arms_cost: Cost = Cost()
     latents: str | None = None
     finished: bool = False
 
@@ -56,8 +57,9 @@ def stored_state(tx: Session, record_id: str) -> StoredState:
         committed=tuple(row.latents for row in taken),
         iterations=_under_way(tx, record_id, len(taken)),
         arms=tuple(arm_order(config, [row.arm for row in done])),
-        cost=_total_cost(session, taken, _rows(tx, iterations, record_id), done),
+        cost=_search_cost(tx, record_id),
         trail=trail,
+        arms_cost=_arms_cost(done),
         latents=session.latents,
         finished=session.finished_at is not None,
     )
@@ -69,6 +71,7 @@ def view(tx: Session, record_id: str) -> dict[str, Any]:
     config = from_dict(record.config)
     session = tx.execute(sa.select(sessions).where(sessions.c.record_id == record_id)).one()
     taken, scored, done = (_rows(tx, table, record_id) for table in (steps, iterations, arms))
+    finished = None if session.finished_at is None else _cost(session)
     listed = ("id", "name", "kind", "prompt", "preset", "model", "state", "error")
     shown = {name: getattr(record, name) for name in listed}
     shown |= {"created": iso(record.created_at), "config": record.config}
@@ -77,7 +80,7 @@ def view(tx: Session, record_id: str) -> dict[str, Any]:
         "steps": _step_views(tx, record_id, config, taken),
         "iterations": _iteration_views(tx, record_id, config, scored),
         "arms": _arm_views(tx, record_id, config, done),
-        "cost": _cost_view(_total_cost(session, taken, scored, done)),
+        "cost": _cost_view(finished or _search_cost(tx, record_id) + _arms_cost(done)),
         "job": job_view(tx, record_id),
         "seq": last_seq(tx, record_id),
     }
@@ -124,14 +127,17 @@ def _under_way(tx: Session, record_id: str, step: int) -> tuple[IterationState, 
     )
 
 
-def _total_cost(session: sa.Row, taken: Iterable[sa.Row], scored: Iterable[sa.Row], done: Iterable[sa.Row]) -> Cost:
-    """Finished: as the engine summed it. Before: the furthest point of the search, and the other arms' own."""
-    if session.finished_at is not None:
-        return _cost(session)
-    others = [_cost(row) for row in done if row.arm != "search"]
-    search = [_cost(row) for row in (*taken, *scored, *(row for row in done if row.arm == "search"))]
-    furthest = max(search, key=lambda cost: (cost.nfe, cost.decodes, cost.reward_calls, cost.seconds), default=Cost())
-    return sum(others, replace(furthest))
+def _search_cost(tx: Session, record_id: str) -> Cost:
+    """The search's own cost at its latest step or iteration; both count from the session's beginning."""
+    taken, scored = _rows(tx, steps, record_id), _rows(tx, iterations, record_id)
+    latest = taken[-1:]
+    if scored and (not taken or scored[-1].step > taken[-1].step):
+        latest = scored[-1:]
+    return _cost(latest[0]) if latest else Cost()
+
+
+def _arms_cost(done: Iterable[sa.Row]) -> Cost:
+    return sum((_cost(row) for row in done if row.arm != "search"), Cost())
 
 
 def _cost(row: sa.Row) -> Cost:

@@ -3,6 +3,7 @@
 import itertools
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import postgres_server
@@ -20,8 +21,8 @@ def postgres() -> Iterator[str]:
     """The folder of a running server's socket."""
     try:
         with postgres_server.running() as folder:
-            template = open_database(_postgres_url(folder, _make(folder, "lab_template")), migrate=True)
-            template.dispose()
+            _administer(folder, "CREATE DATABASE lab_template TEMPLATE template0")
+            open_database(_postgres_url(folder, "lab_template"), migrate=True).dispose()
             yield folder
     except LookupError as missing:
         pytest.fail(str(missing), pytrace=False)
@@ -36,18 +37,20 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty database with the present schema."""
     if request.param == "sqlite":
-        return str(shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "lab.sqlite"))
-    folder = request.getfixturevalue("postgres")
-    return _postgres_url(folder, _make(folder, f"lab_{next(_numbers)}", template="lab_template"))
+        yield str(shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "lab.sqlite"))
+        return
+    with _database_on(request.getfixturevalue("postgres"), "lab_template") as url:
+        yield url
 
 
 @pytest.fixture
-def empty_postgres(postgres: str) -> str:
+def empty_postgres(postgres: str) -> Iterator[str]:
     """The address of a PostgreSQL database without any table."""
-    return _postgres_url(postgres, _make(postgres, f"empty_{next(_numbers)}"))
+    with _database_on(postgres, "template0") as url:
+        yield url
 
 
 @pytest.fixture
@@ -68,9 +71,18 @@ def _postgres_url(folder: str, name: str) -> str:
     return f"postgresql://lab@/{name}?host={folder}"
 
 
-def _make(folder: str, name: str, template: str = "template0") -> str:
+def _administer(folder: str, statement: str) -> None:
     url = _postgres_url(folder, "postgres").replace("postgresql:", "postgresql+psycopg:")
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
-    return name
+        connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def _database_on(folder: str, template: str) -> Iterator[str]:
+    name = f"lab_{next(_numbers)}"
+    _administer(folder, f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield _postgres_url(folder, name)
+    finally:
+        _administer(folder, f"DROP DATABASE {name} WITH (FORCE)")  # each is 8 MB

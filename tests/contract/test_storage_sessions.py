@@ -101,12 +101,13 @@ def test_recording_again_after_a_resume_changes_nothing(database, artifacts):
 def test_the_stored_state_grows_with_the_session(database, artifacts):
     record_id = examples.new_session(database)
     events = examples.all_events()
-    states = []
+    states, shown_costs = [], []
     for event in events:
         with database.write() as tx:
             examples.save(tx, artifacts, record_id, event)
         with database.read() as tx:
             states.append(sessions.stored_state(tx, record_id))
+            shown_costs.append(sessions.view(tx, record_id)["cost"]["nfe"])
     assert [len(state.committed) for state in states] == [0, 0, 0, 1, 2, 2, 2, 2, 2]
     assert [len(state.iterations) for state in states] == [0, 1, 2, 0, 0, 0, 0, 0, 0]
     assert [state.arms for state in states[-4:]] == [
@@ -119,8 +120,10 @@ def test_the_stored_state_grows_with_the_session(database, artifacts):
     under_way = states[2].iterations[1]
     assert isinstance(under_way, IterationState) and under_way.elites == (0, 2)
     assert under_way.total[0] == examples.scored(0, 1).total[0] and math.isnan(under_way.total[1])
-    assert [state.cost.nfe for state in states] == [0, 10, 20, 25, 45, 50, 54, 58, 58]
-    assert states[-1].cost == Cost(58, 27, 27)
+    assert [state.cost.nfe for state in states] == [0, 10, 20, 25, 45, 45, 45, 45, 45]
+    assert [state.arms_cost.nfe for state in states[-4:]] == [0, 4, 8, 8]
+    assert states[-1].cost == Cost(45, 7, 7) and states[-1].arms_cost == Cost(8, 18, 18)
+    assert shown_costs == [0, 10, 20, 25, 45, 45, 49, 53, 58]
     # The weighted sums of the steps' rewards, in the config's order; a watched reward that is NaN does not matter.
     assert states[-1].trail == (0.5 + 0.5 * 0.1, 1.5 + 0.5 * 0.1)
 

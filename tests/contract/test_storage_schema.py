@@ -1,0 +1,179 @@
+"""The schema's history: databases of every age are brought up to date, backed up first, and used."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import storage_examples as examples
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from core.errors import StorageError
+from storage import engine, jobs, sessions
+from storage.engine import open_database
+from storage.tables import metadata
+
+FROZEN = Path(__file__).parent / "frozen"
+
+# A change of the dangerous sort: SQLite can only rebuild the table that all the others point to.
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "next"
+down_revision = "{head}"
+
+
+def upgrade():
+    with op.batch_alter_table("records") as batch:
+        batch.add_column(sa.Column("colour", sa.String(10), nullable=False, server_default="red"))
+        batch.alter_column("note", existing_type=sa.Text(), nullable=True)
+"""
+FAILING = NEXT + "    op.execute('INSERT INTO nowhere VALUES (1)')\n"
+BREAKING = NEXT + "    op.execute(\"UPDATE records SET id = 'other'\")\n"
+
+
+@pytest.fixture
+def later_version(tmp_path):
+    """Makes the migrations folder of a later version of the lab, with one more revision."""
+
+    def make(revision: str = NEXT) -> Path:
+        folder = tmp_path / "later%version"  # per cent signs are special to its configuration
+        shutil.copytree(engine.MIGRATIONS, folder)
+        (folder / "versions" / "9999_next.py").write_text(revision.replace("{head}", engine.head_revision()))
+        return folder
+
+    return make
+
+
+def fill(database, artifacts):
+    record_id = examples.new_session(database, name="kept")
+    with database.write() as tx:
+        job_id = jobs.enqueue(tx, kind="explore", record_id=record_id)
+        jobs.send_command(tx, job_id, "elites", {"elites": [1]})
+    examples.record_all(database, artifacts, record_id)
+    return record_id
+
+
+def use(database, artifacts, record_id):
+    """Everything a lab does with an old session, and a new one beside it."""
+    with database.read() as tx:
+        shown = sessions.view(tx, record_id)
+        assert sessions.stored_state(tx, record_id).finished
+        assert [row["id"] for row in sessions.list_records(tx, limit=9, text="red circle")] == [record_id]
+    assert len(shown["iterations"]) == 2 and len(shown["steps"]) == 2 and len(shown["arms"]) == 3
+    assert shown["iterations"][1]["rewards"]["verifier"][1:] == [None, None]
+    examples.record_all(database, artifacts, record_id)
+    with database.write() as tx:
+        claim = jobs.claim(tx, lane="interactive", owner="w1")
+        assert [one.kind for one in jobs.pending_commands(tx, claim.job_id)] == ["elites"]
+        jobs.finish(tx, claim, "succeeded")
+        tx.execute(sa.delete(metadata.tables["records"]))
+    assert not any(examples.table_sizes(database).values())
+    examples.record_all(database, artifacts, examples.new_session(database))
+
+
+def frozen_databases():
+    return sorted(FROZEN.glob("*.sql"))
+
+
+def test_every_revision_has_a_frozen_database():
+    assert [path.stem for path in frozen_databases()] == ["0001"] and engine.head_revision() == "0001"
+
+
+@pytest.mark.parametrize("dump", frozen_databases(), ids=lambda path: path.stem)
+def test_a_database_of_every_age_is_upgraded_and_used(dump, tmp_path, artifacts):
+    path = tmp_path / "lab.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(dump.read_text())
+        (record_id,) = old.execute("SELECT id FROM records").fetchone()
+    database = open_database(path, migrate=True)
+    assert engine.current_revision(database) == engine.head_revision()
+    use(database, artifacts, record_id)
+    database.dispose()
+
+
+def test_the_first_migration_makes_the_tables_that_the_code_describes(database):
+    with database.read() as tx:
+        context = MigrationContext.configure(tx.connection(), opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_populated_database_survives_an_upgrade_that_rebuilds_its_centre(database, artifacts, later_version):
+    record_id = fill(database, artifacts)
+    sizes = examples.table_sizes(database)
+    backup = engine.upgrade(database, later_version())
+    assert engine.current_revision(database) == "next"
+    assert examples.table_sizes(database) == sizes
+    with database.read() as tx:
+        assert tx.execute(sa.text("SELECT colour FROM records")).scalars().all() == ["red"]
+    use(database, artifacts, record_id)
+    if database.engine.dialect.name == "postgresql":
+        assert backup is None
+        return
+    assert backup.name.startswith("lab.sqlite.0001.") and backup.name.endswith(".backup")
+    restored = open_database(backup)
+    assert engine.current_revision(restored) == "0001" and examples.table_sizes(restored) == sizes
+    use(restored, artifacts, record_id)
+    restored.dispose()
+
+
+def test_an_upgrade_that_fails_changes_nothing(database, artifacts, later_version):
+    record_id = fill(database, artifacts)
+    with pytest.raises(StorageError, match="could not be brought up to date: .*nowhere"):
+        engine.upgrade(database, later_version(FAILING))
+    assert engine.current_revision(database) == "0001"
+    with database.read() as tx:
+        assert "colour" not in [column["name"] for column in sa.inspect(tx.connection()).get_columns("records")]
+    use(database, artifacts, record_id)
+
+
+def test_an_upgrade_that_breaks_a_reference_changes_nothing(database, artifacts, later_version):
+    record_id = fill(database, artifacts)
+    with pytest.raises(StorageError, match="would break .* references|violates foreign key"):
+        engine.upgrade(database, later_version(BREAKING))
+    assert engine.current_revision(database) == "0001"
+    use(database, artifacts, record_id)
+
+
+def test_foreign_keys_hold_again_after_an_upgrade(database, later_version):
+    engine.upgrade(database, later_version())
+    with pytest.raises(sa.exc.IntegrityError), database.write() as tx:
+        tx.execute(sa.insert(metadata.tables["sessions"]).values(record_id="nobody"))
+
+
+def test_opening_makes_no_backup_when_there_is_nothing_to_do(tmp_path):
+    for _ in range(2):
+        open_database(tmp_path / "lab.sqlite", migrate=True).dispose()
+    assert [path.name for path in tmp_path.iterdir()] == ["lab.sqlite"]
+
+
+def test_a_database_of_a_newer_version_is_refused(database, address, later_version):
+    engine.upgrade(database, later_version())
+    with pytest.raises(StorageError, match="made by a newer version"):
+        open_database(address, migrate=True)
+    with pytest.raises(StorageError, match="has schema next, this version needs schema 0001"):
+        open_database(address)
+
+
+def test_a_worker_refuses_a_database_that_is_not_at_head(tmp_path, empty_postgres):
+    sqlite3.connect(tmp_path / "empty.sqlite").execute("PRAGMA user_version = 1").connection.close()
+    for address in (tmp_path / "empty.sqlite", empty_postgres):
+        with pytest.raises(StorageError, match="has none of the lab's tables, this version needs schema"):
+            open_database(address)
+
+
+def test_somebody_elses_database_is_left_alone(tmp_path, empty_postgres):
+    with closing(sqlite3.connect(tmp_path / "theirs.sqlite")) as theirs:
+        theirs.execute("CREATE TABLE invoices (id INTEGER)")
+    other = sa.create_engine(empty_postgres.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.NullPool)
+    with other.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE invoices (id INTEGER)")
+    for address in (tmp_path / "theirs.sqlite", empty_postgres):
+        with pytest.raises(StorageError, match="already holds other tables .invoices"):
+            open_database(address, migrate=True)
+    with closing(sqlite3.connect(tmp_path / "theirs.sqlite")) as theirs:
+        assert theirs.execute("SELECT name FROM sqlite_master").fetchall() == [("invoices",)]
