@@ -1,0 +1,69 @@
+"""The web server: the pages, the pictures, and the doors that stay shut.
+
+Nothing here or below imports torch: searches run in the worker.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr  # noqa: E402
+from fastapi import FastAPI, HTTPException  # noqa: E402
+from fastapi.responses import FileResponse, PlainTextResponse  # noqa: E402
+from fastapi.staticfiles import StaticFiles  # noqa: E402
+
+from app.security import Guard  # noqa: E402
+from app.ui import explore  # noqa: E402
+from app.ui.theme import theme  # noqa: E402
+from core.errors import StorageError  # noqa: E402
+
+if TYPE_CHECKING:
+    from app.services import Lab
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+FOREVER = "public, max-age=31536000, immutable"
+PICTURES = {".webp": "image/webp", ".png": "image/png"}
+HEAD = '<link rel="stylesheet" href="lab/css/lab.css"><meta name="color-scheme" content="light dark">'
+
+
+def create_app(lab: "Lab", *, host: str = "127.0.0.1") -> FastAPI:
+    """The whole site over `lab`. `host` is what the server is bound to; only it and this machine's own names are answered."""
+    app = FastAPI(title="Noise Search Lab", docs_url=None, redoc_url=None, openapi_url=None)
+    for folder in ("css", "js"):
+        app.mount(f"/lab/{folder}", StaticFiles(directory=ASSETS / folder), name=folder)
+
+    @app.get("/artifacts/{name}")
+    def artifact(name: str) -> FileResponse:
+        """A picture by its content's name. Anything else, and everything that is not a picture, is not there."""
+        media = PICTURES.get(Path(name).suffix)
+        try:
+            path = lab.artifact_path(name) if media else None
+        except StorageError:
+            path = None
+        if path is None or not path.is_file():
+            raise HTTPException(404, "there is no such picture")
+        return FileResponse(path, media_type=media, headers={"Cache-Control": FOREVER})
+
+    @app.get("/health")
+    def health() -> PlainTextResponse:
+        """Answers once the site is up."""
+        return PlainTextResponse("ok")
+
+    gr.mount_gradio_app(
+        app,
+        explore.build(lab),
+        path="/",
+        theme=theme(),
+        head=HEAD,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        max_file_size="1mb",
+    )
+    app.add_middleware(Guard, host=host)
+    return app

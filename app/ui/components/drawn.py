@@ -1,0 +1,47 @@
+"""Components whose content a script of ours draws from JSON, with text nodes only.
+
+`gr.HTML` would put a value into its template as markup; these have an empty template and hand their value to a module
+under assets/js instead. A value is a JSON string, so that the page compares and copies it as one piece.
+"""
+
+import json
+import time
+from typing import Any
+
+import gradio as gr
+
+# Names of events must stand here in quotes: gradio reads the script to know which ones there are.
+_MOUNT = """
+const events = ['command', 'wake', 'choose'];
+import(new URL('lab/js/%s.js', document.baseURI).href)
+  .then(module => module.mount({element, props, watch, trigger: (name, data) => events.includes(name) && trigger(name, data)}));
+"""
+
+
+class Drawn(gr.HTML):
+    """An empty element and the module assets/js/<module>.js that fills it; `module.mount` gets element, props, watch, trigger."""
+
+    def __init__(self, module: str, value: Any = None, *, elem_id: str, **props: Any):
+        """`value` is anything that can be JSON, or None for nothing yet."""
+        super().__init__(
+            value=pack(value),
+            html_template=f"<div class='lab-{module}'></div>",
+            js_on_load=_MOUNT % module,
+            apply_default_css=False,
+            elem_id=elem_id,
+            **props,
+        )
+
+    def get_block_name(self) -> str:
+        """The browser's side is gradio's own HTML component."""
+        return "html"
+
+
+def pack(value: Any) -> str:
+    """A value for a Drawn component. NaN is refused: JSON has none, and a browser would stop at it."""
+    return "" if value is None else json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def message(kind: str, **content: Any) -> str:
+    """A message for the session's drawing; two equal ones sent one after the other are still two."""
+    return pack({"kind": kind, "at": time.monotonic_ns(), **content})

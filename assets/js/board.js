@@ -1,0 +1,115 @@
+// The candidate board of one timestep: a row an iteration, a picture a candidate.
+import {h, fill, keyed, picture} from './dom.js';
+import {LIVE, highest, number, numElites, optimisedTitle, rewardNames, total} from './words.js';
+
+const NUMBERS = [
+  ['size', 'Size of the noise that the search would use now, as a share of a real noise\u2019s size: the length of its mean over \u221ad. A mean of several noises is shorter than each of them.'],
+  ['spread', 'How far the candidates still differ: the median of the search\u2019s standard deviation, 1 at the start. Near 0 the search has settled.'],
+  ['likeness', 'Mean cosine between the candidates: 0 for independent noises, 1 when all are the same.'],
+  ['kurtosis', '3 for Gaussian noise. Higher means that a few large values carry it, though its size looks right.'],
+];
+
+export function makeBoard({select, enlarge}) {
+  const title = h('h3'), note = h('p', {class: 'note'});
+  const back = h('button', {type: 'button', class: 'arrow', 'aria-label': 'Step before'}, '\u2039');
+  const on = h('button', {type: 'button', class: 'arrow', 'aria-label': 'Step after'}, '\u203a');
+  const follow = h('button', {type: 'button', class: 'chip follow'}, 'Follow the search');
+  const legend = h('p', {class: 'legend'}), rows = h('div', {class: 'rows'}), plain = h('div', {class: 'plain'});
+  const help = h('details', {class: 'help'}, h('summary', {}, 'What the numbers mean'),
+    h('dl', {}, NUMBERS.map(([name, text]) => [h('dt', {}, name), h('dd', {}, text)])));
+  const node = h('section', {class: 'panel board', 'aria-label': 'Candidates'},
+    h('div', {class: 'panel-head'}, h('div', {class: 'pager'}, back, title, on, follow), note), legend, plain, rows, help);
+  let now = {selected: 0, newest: 0, items: () => []};
+  const open = key => { const items = now.items(); enlarge(items, items.findIndex(item => item.key === key)); };
+  back.addEventListener('click', () => select(now.selected - 1));
+  on.addEventListener('click', () => select(now.selected + 1));
+  follow.addEventListener('click', () => select(now.newest, false));
+
+  function draw({view, titles, selected, pinned}) {
+    const steps = view.searched.length, found = view.iterations.filter(row => row.step === selected);
+    const last = view.iterations[view.iterations.length - 1];
+    now = {selected, newest: last ? last.step : Math.min(view.steps.length, Math.max(steps - 1, 0)), items: gallery(view, titles, found)};
+    node.hidden = !steps;
+    if (!steps) return;
+    title.textContent = `Step ${selected + 1}`;
+    back.disabled = selected <= 0;
+    on.disabled = selected >= steps - 1;
+    follow.hidden = !(pinned && LIVE.includes(view.state));
+    note.textContent = describe(view, selected);
+    help.hidden = legend.hidden = !found.length;
+    fill(legend, h('span', {class: 'key elite'}, view.config.search.selection === 'random' ? 'kept (drawn at random)' : `kept: the best ${numElites(view)} steer the next iteration`),
+      h('span', {class: 'key best'}, 'highest of its iteration'), h('span', {}, `Below each picture: ${optimisedTitle(view, titles)}`));
+    drawPlain(plain, view, selected, found.length > 0);
+    keyed(rows, found.map(row => ({row, per: view.config.search.num_iterations})), one => `${selected}/${one.row.iteration}`,
+      one => makeRow(one.row, index => open(`${one.row.iteration}/${index}`)));
+    rows.classList.toggle('many', view.config.search.num_candidates > 8);
+    rows.style.setProperty('--columns', Math.min(view.config.search.num_candidates, 8));
+  }
+
+  return {node, draw};
+}
+
+function describe(view, step) {
+  const sigma = `\u03c3 ${number(view.sigmas[step])} \u2192 ${number(view.sigmas[step + 1])}`;
+  return `${sigma}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and leaves ${number(view.excess_std[step], 2)} that no later step takes away.`;
+}
+
+/** For a step without candidates: why there are none, and the estimate large. */
+function drawPlain(parent, view, step, searched) {
+  parent.hidden = searched;
+  if (searched) return;
+  const row = view.steps[step], {window_min: low, window_max: high, search} = view.config, sigma = view.sigmas[step];
+  const why = view.searched[step] ? (LIVE.includes(view.state) ? 'This step will be searched; its candidates appear here as they are scored.' : 'The session ended before this step was searched.')
+    : !search.num_iterations ? 'This session searches nowhere: ordinary random noise enters at every step.'
+    : sigma > high ? `Not searched: at \u03c3 ${number(sigma, 2)}, above ${number(high, 2)}, a guess of the final picture says little yet. Ordinary random noise enters here.`
+    : `Not searched: \u03c3 ${number(sigma, 2)} is below ${number(low, 2)}. A search here would mostly choose the grain of the picture. Ordinary random noise enters.`;
+  keyed(parent, [{why, image: row ? row.image : null}], () => step, one => h('div', {class: 'plain-row'},
+    one.image ? picture(one.image, 'The guess after this step') : null, h('p', {}, one.why)));
+}
+
+function makeRow(row, open) {
+  const best = highest(row.total)[0];
+  const bad = row.total.filter(value => value === null).length;
+  const facts = [['size', row.mean_norm, 2], ['spread', row.std_quantiles[2], 2], ['likeness', row.cosine, 2], ['kurtosis', mean(row.kurtosis), 1]];
+  return h('div', {class: 'row'},
+    h('div', {class: 'row-name'}, h('b', {}, String(row.iteration + 1)), h('span', {}, 'iteration'),
+      bad ? h('em', {class: 'bad'}, `${bad} without a score`) : null),
+    h('div', {class: 'candidates'}, row.images.map((image, i) => candidate(row, image, i, i === best, () => open(i)))),
+    h('dl', {class: 'facts'}, facts.map(([name, value, places]) =>
+      h('div', {title: NUMBERS.find(([one]) => one === name)[1]}, h('dt', {}, name), h('dd', {}, number(value, places))))));
+}
+
+function candidate(row, image, index, best, open) {
+  const elite = row.elites.includes(index), value = row.total[index], broken = value === null;
+  const label = [`Candidate ${index + 1} of iteration ${row.iteration + 1}`, broken ? 'its reward is not a number' : `reward ${number(value)}`, elite && 'kept', best && 'highest'];
+  return h('button', {type: 'button', class: ['candidate', elite && 'elite', best && 'best', broken && 'broken'].filter(Boolean).join(' '),
+    'aria-label': label.filter(Boolean).join(', '), onclick: open},
+  h('span', {class: 'frame'}, picture(image, ''), best ? h('span', {class: 'star', 'aria-hidden': 'true'}, '\u2605') : null),
+  h('span', {class: 'reward'}, broken ? 'no number' : number(value)));
+}
+
+/** All candidates of a step for the large view, made when one is opened. */
+function gallery(view, titles, found) {
+  return () => found.flatMap(row => row.images.map((image, i) => ({
+    key: `${row.iteration}/${i}`, image,
+    title: `Step ${row.step + 1}, iteration ${row.iteration + 1}, candidate ${i + 1}`,
+    note: [row.elites.includes(i) ? 'Kept: it steers the next iteration.' : 'Not kept.',
+      i === highest(row.total)[0] ? 'Highest of its iteration.' : '', row.total[i] === null ? 'Its reward is not a number, so it could not be kept.' : ''].filter(Boolean).join(' '),
+    facts: [...rewardFacts(view, titles, name => row.rewards[name] && row.rewards[name][i]),
+      ['Noise size, of \u221ad', number(row.norms[i])], ['Kurtosis', number(row.kurtosis[i], 2)]],
+  })));
+}
+
+/** [title, value] of every reward, the optimised ones first. */
+export function rewardFacts(view, titles, value) {
+  const {optimised, watched} = rewardNames(view);
+  const facts = [...optimised.map(name => [`${titles[name] || name} (optimised)`, number(value(name))]),
+    ...watched.map(name => [`${titles[name] || name} (watched)`, number(value(name))])];
+  if (optimised.length > 1) facts.unshift(['Weighted sum', number(total(view, Object.fromEntries(optimised.map(name => [name, value(name)]))))]);
+  return facts;
+}
+
+function mean(values) {
+  const known = values.filter(value => value !== null);
+  return known.length ? known.reduce((a, b) => a + b, 0) / known.length : null;
+}

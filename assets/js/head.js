@@ -1,0 +1,58 @@
+// The head of a session: its prompt, what it is, where it stands, and the buttons that drive it.
+import {h, svg, fill} from './dom.js';
+import {optimisedTitle, position, status} from './words.js';
+
+const ICONS = {
+  pause: 'M4 3h3v10H4zM9 3h3v10H9z',
+  continue: 'M4 2.5l9 5.5-9 5.5z',
+  step: 'M3 2.5l7 5.5-7 5.5zM11 3h2v10h-2z',
+  cancel: 'M3.5 3.5h9v9h-9z',
+};
+const STATES = {pending: 'Waiting', running: 'Running', paused: 'Paused', succeeded: 'Finished', failed: 'Failed', cancelled: 'Stopped'};
+
+export function makeHead({send}) {
+  const prompt = h('h2', {class: 'prompt'}), meta = h('p', {class: 'meta'}), chip = h('span', {class: 'chip-state', role: 'status'});
+  const bar = h('span', {class: 'bar'});
+  const progress = h('div', {class: 'progress', role: 'progressbar', 'aria-label': 'Progress of the session', 'aria-valuemin': 0, 'aria-valuemax': 100}, bar);
+  const line = h('p', {class: 'status'});
+  const button = (kind, label, title) => h('button', {type: 'button', class: `drive ${kind}`, data: {kind}, title, onclick: () => send(kind)},
+    svg('svg', {viewBox: '0 0 16 16', 'aria-hidden': 'true'}, svg('path', {d: ICONS[kind]})), h('span', {}, label));
+  const buttons = {
+    pause: button('pause', 'Pause', 'Stop after what is being scored now'),
+    continue: button('continue', 'Continue', 'Go on to the end'),
+    step: button('step', 'Step', 'Go on by one iteration, then pause again'),
+    cancel: button('cancel', 'Stop', 'End this session here; what was found is kept'),
+  };
+  const transport = h('div', {class: 'transport', role: 'group', 'aria-label': 'Drive the session'}, Object.values(buttons));
+  const node = h('header', {class: 'head'},
+    h('div', {class: 'head-row'}, h('div', {class: 'about'}, chip, prompt, meta), transport), progress, line);
+
+  function draw({view, titles, asked}) {
+    const at = position(view), mode = view.job && view.job.mode;
+    chip.textContent = view.state === 'running' && mode === 'pausing' ? 'Pausing' : view.state === 'running' && mode === 'stepping' ? 'Stepping' : STATES[view.state] || view.state;
+    prompt.textContent = view.prompt;
+    const facts = [view.preset, titles[view.model] || view.model, `seed ${view.config.seed}`, `climbs ${optimisedTitle(view, titles)}`, moment(view.created)];
+    fill(meta, facts.map(fact => h('span', {}, fact)));
+    bar.style.width = `${(100 * at.fraction).toFixed(1)}%`;
+    progress.setAttribute('aria-valuenow', Math.round(100 * at.fraction));
+    line.textContent = status(view);
+
+    const active = ['pending', 'running', 'paused'].includes(view.state), paused = view.state === 'paused';
+    const going = !paused && (mode === 'run' || !mode) && !asked;
+    transport.hidden = !active;
+    progress.hidden = !active;
+    buttons.pause.hidden = paused;
+    buttons.continue.hidden = !paused;
+    buttons.pause.disabled = !going;
+    buttons.continue.disabled = Boolean(asked);
+    buttons.step.disabled = !paused || Boolean(asked);
+    buttons.cancel.disabled = asked === 'cancel';
+  }
+
+  return {node, draw};
+}
+
+function moment(iso) {
+  const date = new Date(iso);
+  return Number.isNaN(date.getTime()) ? '' : date.toLocaleString('en-GB', {day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit'});
+}

@@ -1,0 +1,155 @@
+// Numbers and sentences: how a session is told to people. Pure functions of the session's JSON.
+
+const MINUS = '\u2212';
+
+/** A number for a table: three significant places after the point at most, a true minus; null is "not a number". */
+export function number(value, places = 3) {
+  if (value === null || value === undefined) return 'n/a';
+  const size = Math.abs(value);
+  const text = size.toFixed(size >= 100 ? 0 : size >= 10 ? Math.min(places, 1) : size < 0.01 && size > 0 ? places + 1 : places);
+  return (value < 0 && Number(text) !== 0 ? MINUS : '') + text;
+}
+
+export function count(value) {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+export function plural(n, one, many = `${one}s`) {
+  return `${count(n)} ${n === 1 ? one : many}`;
+}
+
+export function seconds(value) {
+  if (value < 0.95) return `${value.toFixed(1)} s`;
+  return value < 100 ? `${value.toFixed(value < 10 ? 1 : 0)} s` : `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
+}
+
+export const LIVE = ['pending', 'running', 'paused'];
+
+/** Names of the rewards that the search climbs, and of those that are only watched. */
+export function rewardNames(view) {
+  const weights = view.config.rewards;
+  const names = Object.keys(weights);
+  return {optimised: names.filter(name => weights[name] !== 0), watched: names.filter(name => weights[name] === 0)};
+}
+
+/** The optimised sum of some rewards; null when a part of it is not a number. */
+export function total(view, rewards) {
+  let sum = 0;
+  for (const name of rewardNames(view).optimised) {
+    const value = rewards[name];
+    if (value === null || value === undefined) return null;
+    sum += view.config.rewards[name] * value;
+  }
+  return sum;
+}
+
+export function optimisedTitle(view, titles) {
+  const {optimised} = rewardNames(view);
+  return optimised.length === 1 && view.config.rewards[optimised[0]] === 1
+    ? titles[optimised[0]] || optimised[0]
+    : 'weighted sum';
+}
+
+export function numElites(view) {
+  const search = view.config.search;
+  return Math.floor(search.elite_fraction * search.num_candidates + 1e-9);
+}
+
+/** Where a session stands: step and iteration (from 0), the phase, and how much of it is done. */
+export function position(view) {
+  const steps = view.searched.length, step = view.steps.length;
+  const per = view.config.search.num_iterations;
+  const arms = view.config.arms.length + 1;
+  const here = view.iterations.filter(row => row.step === step).length;
+  const searchedSteps = view.searched.filter(Boolean).length;
+  const units = steps + searchedSteps * per + 2 * arms;
+  const done = step + view.iterations.length + 2 * view.arms.length;
+  const ended = view.state === 'succeeded';
+  return {
+    steps, step, per, arms,
+    iteration: here,
+    phase: ended ? 'finished' : !steps ? 'starting' : step < steps ? 'search' : 'arms',
+    searching: step < steps && view.searched[step],
+    fraction: ended ? 1 : steps ? Math.min(done / units, 0.99) : 0,
+  };
+}
+
+/** What is happening, in a sentence. */
+export function status(view) {
+  const at = position(view), job = view.job, spent = plural(view.cost.nfe, 'velocity evaluation');
+  if (view.state === 'failed') return `Stopped by an error: ${view.error || (job && job.error) || 'unknown'}`;
+  if (view.state === 'cancelled') return `Stopped ${where(at)}. What was found until then is kept.`;
+  if (view.state === 'succeeded') return `Finished in ${seconds(view.cost.seconds)}: ${spent}, ${plural(view.cost.decodes, 'picture')} decoded.`;
+  if (view.state === 'pending') {
+    const ahead = job && job.queue_position ? job.queue_position - 1 : 0;
+    if (ahead > 0) return `Waiting: ${plural(ahead, 'session')} ahead.`;
+    return at.steps ? `Waiting for the worker to go on ${where(at)}.` : 'Waiting for the worker.';
+  }
+  const doing = at.phase === 'starting' ? 'Reading the prompt' : at.phase === 'arms'
+    ? `Comparing: arm ${Math.min(view.arms.length + 1, at.arms)} of ${at.arms}`
+    : at.searching ? `Step ${at.step + 1} of ${at.steps}, iteration ${Math.min(at.iteration + 1, at.per)} of ${at.per}`
+    : `Step ${at.step + 1} of ${at.steps}, outside the search window`;
+  if (view.state === 'paused') return `Paused ${where(at)}, ${spent}.`;
+  const mode = job && job.mode;
+  const tail = mode === 'pausing' ? '; pausing as soon as this is done' : '';
+  const again = job && job.attempt > 1 ? ' Resumed from what was stored.' : '';
+  return `${doing}, ${spent}${tail}.${again}`;
+}
+
+function where(at) {
+  if (at.phase === 'starting') return 'before the first step';
+  if (at.phase === 'arms') return 'among the arms';
+  if (at.iteration > 0) return `in step ${at.step + 1} of ${at.steps}, after iteration ${at.iteration} of ${at.per}`;
+  return at.step ? `after step ${at.step} of ${at.steps}` : 'before the first step';
+}
+
+/** For someone who has not read the paper: what this session does. */
+export function explanation(view) {
+  const {search} = view.config, k = search.num_candidates, n = search.num_iterations, t = numElites(view);
+  const start = `The model turns noise into a picture in ${plural(view.config.num_steps, 'step')}, and a little new noise enters at each.`;
+  if (!n) return `${start} Here it is left to chance.`;
+  const guess = 'guesses the finished picture that each would lead to, and scores the guesses';
+  if (search.selection === 'random')
+    return `${start} At the marked steps the lab tries ${plural(k, 'noise')}, ${guess}, but keeps ${t} at random: a control without a signal.`;
+  if (n === 1)
+    return `${start} At the marked steps the lab tries ${plural(k, 'noise')}, ${guess}, and goes on with the best${t > 1 ? ` ${t}` : ''}.`;
+  return `${start} At the marked steps the lab does not leave that noise to chance: it tries ${plural(k, 'noise')}, ${guess}, `
+    + `and lets the best ${t > 1 ? t : 'one'} steer the next ${k}, ${plural(n, 'round')} long.`;
+}
+
+export const ARMS = {
+  search: {title: 'Noise search', line: () => 'The noise found above, step by step.'},
+  no_search: {title: 'No search', line: () => 'Same start, ordinary random noise at every step.'},
+  ode: {title: 'ODE', line: () => 'Same start, no noise at any step.'},
+  random_elites: {title: 'Random elites', line: () => 'The same rounds, but what is kept is drawn at random: same sizes, no signal.'},
+  best_of_sde: {title: 'Best of many, same start', line: n => `The best of ${n ? plural(n, 'whole run') : 'as many whole runs'} from the same start, for the search\u2019s cost.`},
+  best_of_seed: {title: 'Best of many, fresh starts', line: n => `The best of ${n ? plural(n, 'whole run') : 'as many whole runs'} from fresh starts, for the search\u2019s cost.`},
+};
+
+/** Index of every highest value; none where nothing is a number. */
+export function highest(values) {
+  const known = values.filter(value => value !== null && value !== undefined);
+  const top = Math.max(...known);
+  return known.length ? values.flatMap((value, i) => (value === top ? [i] : [])) : [];
+}
+
+/** The outcome in two honest sentences. */
+export function verdict(view, titles) {
+  if (view.state !== 'succeeded' || view.arms.length < 2) return '';
+  const search = view.arms.findIndex(arm => arm.arm === 'search');
+  if (search < 0) return '';
+  const parts = [];
+  const tell = (title, values, kind) => {
+    const best = highest(values), own = values[search];
+    if (own === null || !best.length) return;
+    const rank = values.filter(value => value !== null && value > own).length + 1;
+    const winner = best.map(i => ARMS[view.arms[i].arm]?.title || view.arms[i].arm).join(' and ');
+    parts.push(rank === 1 && best.length === 1 ? `On ${kind} (${title}) the search is highest, ${number(own)}.`
+      : rank === 1 ? `On ${kind} (${title}) ${winner} are equal at the top, ${number(own)}.`
+      : `On ${kind} (${title}) ${winner} ${best.length > 1 ? 'are' : 'is'} highest, ${number(values[best[0]])}; the search, ${number(own)}, is number ${rank} of ${values.length}.`);
+  };
+  tell(optimisedTitle(view, titles), view.arms.map(arm => total(view, arm.rewards)), 'the reward it climbed');
+  for (const name of rewardNames(view).watched)
+    tell(titles[name] || name, view.arms.map(arm => arm.rewards[name] ?? null), 'a reward it never saw');
+  return `${parts.join(' ')} One prompt and one seed show how it works, not how well.`;
+}
