@@ -144,7 +144,10 @@ def test_a_step_for_a_place_already_left_is_refused_and_says_so(lab: Lab) -> Non
     worker(lab).run_one()
     view = shown(lab, record_id)
     assert view["state"] == "paused" and view["iterations"][-1]["iteration"] == 1
-    assert view["job"]["refusal"] == "step was meant for step 5, iteration 1; the session is already at step 5, iteration 2"
+    assert (
+        view["job"]["refusal"]
+        == "step was meant for step 5, iteration 1; the session is already at step 5, iteration 2"
+    )
 
 
 def test_cancel_ends_a_running_job_before_its_next_event(lab: Lab) -> None:
