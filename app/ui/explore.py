@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from app.ui import form
-from app.ui.components.drawn import Drawn, message, pack
+from app.ui.components.drawn import drawn, message, pack
 from core.config import ESTIMATORS, READINGS, RESULT_MODES, STEP_KINDS
 from core.errors import ConfigError, LabError
 
@@ -45,21 +45,21 @@ class ExplorePage:
             view = self.lab.session_view(record) if record else None
         if view is None:
             return [message("empty", notice=notice), *self._filled(form.defaults()), gr.Timer(active=False)]
-        drawn = message("open", view=view, titles=self.titles, notice=notice, first=not asked or notice is not None)
-        return [drawn, *self._filled(form.from_config(view["config"])), gr.Timer(active=view["state"] in LIVE)]
+        opened = message("open", view=view, titles=self.titles, notice=notice, first=not asked or notice is not None)
+        return [opened, *self._filled(form.from_config(view["config"])), gr.Timer(active=view["state"] in LIVE)]
 
     def run(self, *filled: Any) -> list[Any]:
         """Start a session from the form. Bad fields come back as problems beside it; nothing filled in is lost."""
         try:
             record = self.lab.start_session(form.to_config(dict(zip(form.NAMES, filled, strict=True))))
-            drawn = message("open", view=self.lab.session_view(record), titles=self.titles, mine=True)
+            opened = message("open", view=self.lab.session_view(record), titles=self.titles, mine=True)
         except ConfigError as error:
             listed = form.explain(error.problems)
             folded = gr.Accordion(open=True) if any(one["advanced"] for one in listed) else gr.skip()
             return [gr.skip(), pack(listed), folded, gr.skip()]
         except LabError as error:
             return [gr.skip(), pack(form.explain({"": str(error)})), gr.skip(), gr.skip()]
-        return [drawn, pack([]), gr.skip(), gr.Timer(active=True)]
+        return [opened, pack([]), gr.skip(), gr.Timer(active=True)]
 
     def poll(self, cursor: str) -> list[Any]:
         """What came after the page's cursor ("record seq"); says nothing when nothing did."""
@@ -122,16 +122,16 @@ def build(lab: "Lab") -> gr.Blocks:
     """The page as gradio blocks, to be mounted at "/"."""
     page = ExplorePage(lab)
     with gr.Blocks(title="Noise Search Lab", analytics_enabled=False, fill_width=True) as blocks:
-        Drawn("masthead", elem_id="masthead")
+        drawn("masthead", elem_id="masthead")
         with gr.Row(elem_id="explore", equal_height=False):
             with gr.Column(elem_id="form", scale=0, min_width=300):
                 main = _main_fields(page)
                 run = gr.Button("Run", variant="primary", size="lg", elem_id="run")
-                problems = Drawn("problems", elem_id="problems")
+                problems = drawn("problems", elem_id="problems")
                 with gr.Accordion("Advanced", open=False, elem_id="advanced") as advanced:
                     folded = _advanced_fields(page)
             with gr.Column(elem_id="stage", scale=1, min_width=300):
-                session = Drawn("session", elem_id="session")
+                session = drawn("session", elem_id="session")
         fields = main | folded
         inputs = [fields[name] for name in form.NAMES]
         cursor = gr.Textbox(visible=False)
@@ -154,7 +154,7 @@ def _main_fields(page: ExplorePage) -> dict[str, Any]:
     prompt = gr.Textbox(
         values["prompt"], label=labels["prompt"].label, lines=2, max_lines=6, elem_id="field-prompt"
     )
-    examples = Drawn("examples", list(form.EXAMPLES), elem_id="examples")
+    examples = drawn("examples", list(form.EXAMPLES), elem_id="examples")
     examples.choose(None, None, prompt, js="() => [window.labExample]", **PRIVATE)
     chosen = {
         field: gr.Dropdown(

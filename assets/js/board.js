@@ -1,5 +1,5 @@
 // The candidate board of one timestep: a row an iteration, a picture a candidate.
-import {h, fill, keyed, picture} from './dom.js';
+import {h, svg, fill, keyed, picture} from './dom.js';
 import {LIVE, highest, number, numElites, optimisedTitle, rewardNames, total} from './words.js';
 
 const NUMBERS = [
@@ -38,10 +38,12 @@ export function makeBoard({select, enlarge}) {
     note.textContent = describe(view, selected);
     help.hidden = legend.hidden = !found.length;
     fill(legend, h('span', {class: 'key elite'}, view.config.search.selection === 'random' ? 'kept (drawn at random)' : `kept: the best ${numElites(view)} steer the next iteration`),
-      h('span', {class: 'key best'}, 'highest of its iteration'), h('span', {}, `Below each picture: ${optimisedTitle(view, titles)}`));
+      h('span', {class: 'key best'}, 'highest of its iteration'), h('span', {}, `Numbers and dots: ${optimisedTitle(view, titles)}`));
     drawPlain(plain, view, selected, found.length > 0);
     keyed(rows, found.map(row => ({row, per: view.config.search.num_iterations})), one => `${selected}/${one.row.iteration}`,
       one => makeRow(one.row, index => open(`${one.row.iteration}/${index}`)));
+    const values = found.flatMap(row => row.total).filter(value => value !== null);
+    for (const child of rows.children) child.labScale(Math.min(...values), Math.max(...values));
     rows.classList.toggle('many', view.config.search.num_candidates > 8);
     rows.style.setProperty('--columns', Math.min(view.config.search.num_candidates, 8));
   }
@@ -71,12 +73,32 @@ function makeRow(row, open) {
   const best = highest(row.total)[0];
   const bad = row.total.filter(value => value === null).length;
   const facts = [['size', row.mean_norm, 2], ['spread', row.std_quantiles[2], 2], ['likeness', row.cosine, 2], ['kurtosis', mean(row.kurtosis), 1]];
-  return h('div', {class: 'row'},
+  const dots = svg('svg', {class: 'dots', 'aria-hidden': 'true'});
+  const node = h('div', {class: 'row'},
     h('div', {class: 'row-name'}, h('b', {}, String(row.iteration + 1)), h('span', {}, 'iteration'),
       bad ? h('em', {class: 'bad'}, `${bad} without a score`) : null),
     h('div', {class: 'candidates'}, row.images.map((image, i) => candidate(row, image, i, i === best, () => open(i)))),
+    dots,
     h('dl', {class: 'facts'}, facts.map(([name, value, places]) =>
       h('div', {title: NUMBERS.find(([one]) => one === name)[1]}, h('dt', {}, name), h('dd', {}, number(value, places))))));
+  node.labScale = (low, high) => drawDots(dots, row, low, high);
+  return node;
+}
+
+/** The row's rewards on the scale of the whole step, so that one sees the rows climb (or not). */
+function drawDots(parent, row, low, high) {
+  const at = value => `${(6 + 88 * (high > low ? (value - low) / (high - low) : 0.5)).toFixed(2)}%`;
+  const middle = mean(row.total);
+  const dot = (value, i) => value === null ? null
+    : svg('circle', {cx: at(value), cy: 14, r: row.elites.includes(i) ? 5 : 4, class: row.elites.includes(i) ? 'elite' : null});
+  fill(parent, svg('line', {x1: '3%', x2: '97%', y1: 14, y2: 14}),
+    middle === null ? null : svg('line', {class: 'mean', x1: at(middle), x2: at(middle), y1: 5, y2: 23}),
+    row.total.map(dot),
+    [[low, 'start', '3%'], [high, 'end', '97%']].map(([value, anchor, x]) => {
+      const text = svg('text', {x, y: 38, 'text-anchor': anchor});
+      text.textContent = Number.isFinite(value) ? number(value) : '';
+      return text;
+    }));
 }
 
 function candidate(row, image, index, best, open) {

@@ -1,5 +1,5 @@
 // The head of a session: its prompt, what it is, where it stands, and the buttons that drive it.
-import {h, svg, fill} from './dom.js';
+import {h, svg} from './dom.js';
 import {optimisedTitle, position, status} from './words.js';
 
 const ICONS = {
@@ -32,7 +32,7 @@ export function makeHead({send}) {
     chip.textContent = view.state === 'running' && mode === 'pausing' ? 'Pausing' : view.state === 'running' && mode === 'stepping' ? 'Stepping' : STATES[view.state] || view.state;
     prompt.textContent = view.prompt;
     const facts = [view.preset, titles[view.model] || view.model, `seed ${view.config.seed}`, `climbs ${optimisedTitle(view, titles)}`, moment(view.created)];
-    fill(meta, facts.map(fact => h('span', {}, fact)));
+    meta.textContent = facts.map(fact => fact.replaceAll(' ', '\u00a0')).join(' \u00b7 ');
     bar.style.width = `${(100 * at.fraction).toFixed(1)}%`;
     progress.setAttribute('aria-valuenow', Math.round(100 * at.fraction));
     line.textContent = status(view);

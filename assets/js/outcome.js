@@ -4,12 +4,21 @@ import {ARMS, LIVE, count, highest, number, optimisedTitle, rewardNames, seconds
 import {rewardFacts} from './board.js';
 
 export function makeOutcome({enlarge}) {
-  const cards = h('ul', {class: 'cards'}), words = h('p', {class: 'verdict'}), trail = h('figure', {class: 'trail'});
+  const cards = h('ul', {class: 'cards'}), words = h('p', {class: 'note verdict'}), trail = h('figure', {class: 'trail'});
   const node = h('section', {class: 'panel outcome', 'aria-label': 'Outcome'},
-    h('div', {class: 'panel-head'}, h('h3', {}, 'Outcome'), h('p', {class: 'note'}, 'What the search led to, beside other ways to a picture.')),
-    cards, words, trail);
-  let drawnTrail = '', large = () => [];
+    h('div', {class: 'panel-head'}, h('h3', {}, 'Outcome'), words), cards, trail);
+  const chart = {arms: [], title: '', drawn: ''};
+  let large = () => [];
   const open = key => enlarge(large(), large().findIndex(one => one.key === key));
+
+  function drawChart() {
+    const width = Math.min(trail.clientWidth, 820);
+    const signature = JSON.stringify([chart.title, width, chart.arms.map(arm => [arm.arm, arm.trail])]);
+    if (!width || signature === chart.drawn) return;
+    chart.drawn = signature;
+    drawTrail(trail, chart.arms, chart.title, width);
+  }
+  new ResizeObserver(drawChart).observe(trail);
 
   function draw({view, titles}) {
     const live = LIVE.includes(view.state);
@@ -19,12 +28,11 @@ export function makeOutcome({enlarge}) {
     const items = list.map((arm, i) => ({arm, live, rewards: rows.map(row => ({...row, value: row.values[i], top: row.top.includes(i), values: undefined}))}));
     large = () => list.filter(arm => !arm.missing).map(arm => largeItem(view, titles, arm));
     keyed(cards, items, item => item.arm.arm, item => card(item, () => open(item.arm.arm)));
-    words.textContent = verdict(view, titles);
-    words.hidden = !words.textContent;
-    const lines = view.arms.filter(arm => arm.trail && arm.trail.length > 1);
-    const signature = JSON.stringify(lines.map(arm => arm.trail));
-    if (signature !== drawnTrail) { drawnTrail = signature; drawTrail(trail, lines, optimisedTitle(view, titles)); }
-    trail.hidden = lines.length < 2;
+    words.textContent = verdict(view, titles) || 'What the search leads to, beside other ways to a picture.';
+    chart.arms = view.arms.filter(arm => arm.trail && arm.trail.length > 1);
+    chart.title = optimisedTitle(view, titles);
+    trail.hidden = chart.arms.length < 2;
+    drawChart();
   }
 
   return {node, draw};
@@ -68,10 +76,10 @@ function largeItem(view, titles, arm) {
   };
 }
 
-const W = 640, H = 180, LEFT = 44, RIGHT = 118, TOP = 10, BOTTOM = 26;
+const H = 190, LEFT = 40, RIGHT = 112, TOP = 10, BOTTOM = 28;
 
 /** The optimised reward of the estimate after each step, a line an arm, named at its end. */
-function drawTrail(figure, arms, title) {
+function drawTrail(figure, arms, title, W) {
   const all = arms.flatMap(arm => arm.trail).filter(value => value !== null);
   if (arms.length < 2 || !all.length) return fill(figure);
   const low = Math.min(...all), high = Math.max(...all), room = (high - low || 1) * 0.06, steps = Math.max(...arms.map(arm => arm.trail.length));
@@ -80,7 +88,7 @@ function drawTrail(figure, arms, title) {
   const text = (props, words) => { const node = svg('text', props); node.textContent = words; return node; };
   const ends = spaced(arms.map(arm => y(arm.trail[arm.trail.length - 1] ?? low)), 15, H - BOTTOM);
   fill(figure, h('figcaption', {}, `${title} of the guess after each step. Compare the lines within a step; along a line the guesses themselves change.`),
-    svg('svg', {viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': `${title} after each step, by arm`},
+    svg('svg', {viewBox: `0 0 ${W} ${H}`, width: W, height: H, role: 'img', 'aria-label': `${title} after each step, by arm`},
       [low, (low + high) / 2, high].map(v => [svg('line', {class: 'grid', x1: LEFT, x2: W - RIGHT, y1: y(v), y2: y(v)}), text({class: 'tick', x: LEFT - 6, y: y(v) + 4, 'text-anchor': 'end'}, number(v, 2))]),
       Array.from({length: steps}, (_, i) => text({class: 'tick', x: x(i), y: H - 8, 'text-anchor': 'middle'}, String(i + 1))),
       arms.map((arm, i) => svg('g', {class: `line-${arm.arm}`},

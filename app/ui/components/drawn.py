@@ -18,27 +18,24 @@ import(new URL('lab/js/%s.js', document.baseURI).href)
 """
 
 
-class Drawn(gr.HTML):
-    """An empty element and the module assets/js/<module>.js that fills it; `module.mount` gets element, props, watch, trigger."""
+def drawn(module: str, value: Any = None, *, elem_id: str, **props: Any) -> gr.HTML:
+    """An empty element and the module assets/js/<module>.js that fills it; its `mount` gets element, props, watch, trigger.
 
-    def __init__(self, module: str, value: Any = None, *, elem_id: str, **props: Any):
-        """`value` is anything that can be JSON, or None for nothing yet."""
-        super().__init__(
-            value=pack(value),
-            html_template=f"<div class='lab-{module}'></div>",
-            js_on_load=_MOUNT % module,
-            apply_default_css=False,
-            elem_id=elem_id,
-            **props,
-        )
-
-    def get_block_name(self) -> str:
-        """The browser's side is gradio's own HTML component."""
-        return "html"
+    `value` is anything that can be JSON, or None for nothing yet. (A function and not a subclass: gradio writes a .pyi
+    file beside every subclass of a component.)
+    """
+    return gr.HTML(
+        value=pack(value),
+        html_template=f"<div class='lab-{module}'></div>",
+        js_on_load=_MOUNT % module,
+        apply_default_css=False,
+        elem_id=elem_id,
+        **props,
+    )
 
 
 def pack(value: Any) -> str:
-    """A value for a Drawn component. NaN is refused: JSON has none, and a browser would stop at it."""
+    """A value for a drawn component. NaN is refused: JSON has none, and a browser would stop at it."""
     return "" if value is None else json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
