@@ -103,13 +103,14 @@ def _rewards_by(
     tx: Session, table: sa.Table, record_id: str, config: ExploreConfig
 ) -> dict[tuple[Any, ...], dict[str, float | None]]:
     """Rewards by what was scored (the key without record and name), each in the config's order."""
-    order = {name: index for index, name in enumerate(config.rewards)}
+    about = [column for column in table.primary_key if column.name not in ("record_id", "name")]
+    query = sa.select(table.c.name, table.c.value, *about).where(table.c.record_id == record_id)
     found: dict[tuple[Any, ...], dict[str, float | None]] = {}
-    rows = _rows(tx, table, record_id)
-    for row in sorted(rows, key=lambda row: order.get(row.name, len(order))):
-        key = tuple(getattr(row, column.name) for column in table.primary_key)[1:-1]
-        found.setdefault(key, {})[row.name] = row.value
-    return found
+    for name, value, *key in tx.execute(query.order_by(*about, table.c.name)).tuples():
+        found.setdefault(tuple(key), {})[name] = value
+    known = {name for values in found.values() for name in values}
+    ordered = [name for name in config.rewards if name in known] + sorted(known - set(config.rewards))
+    return {key: {name: values[name] for name in ordered if name in values} for key, values in found.items()}
 
 
 def _under_way(tx: Session, record_id: str, step: int) -> tuple[IterationState, ...]:

@@ -371,3 +371,14 @@ def test_jobs_end_and_rest_only_in_known_states(database, queue):
         jobs.finish(tx, claim, "paused")
     with database.write() as tx, pytest.raises(StorageError, match="pending or paused"):
         jobs.release(tx, claim, "succeeded")
+
+
+def test_a_worker_seen_to_die_is_not_waited_for(database, queue):
+    queue(), queue()
+    dead, alive = take(database, owner="dead"), take(database, owner="alive")
+    with database.write() as tx:
+        assert jobs.expire(tx, "dead") == 1
+    assert take(database, owner="next").job_id == dead.job_id
+    assert take(database, owner="next") is None
+    with database.write() as tx:
+        jobs.check_fence(tx, alive)
