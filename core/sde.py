@@ -97,9 +97,7 @@ def _below_one(sigma: Tensor, sigma_max: float | None) -> Tensor:
     if not bool(at_one.any()):
         return sigma
     if sigma_max is None or not 0 < sigma_max < 1:
-        raise ValueError(
-            f"the sde divides by 1 - sigma: expected sigma_max in (0, 1), got {sigma_max}"
-        )
+        raise ValueError(f"the sde divides by 1 - sigma: expected sigma_max in (0, 1), got {sigma_max}")
     return torch.where(at_one, torch.full_like(sigma, sigma_max), sigma)
 
 
