@@ -1,0 +1,217 @@
+"""The command line: what it prints, and how it tells what is wrong."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import services
+from app.__main__ import main
+from app.search import search
+from app.services import Lab
+from app.settings import ROOT, Settings, default_threads, read_settings
+from core.config import ARMS
+from core.errors import ConfigError, RewardError
+from tests.fakes import fake_toolbox
+from tests.integration.test_worker import PLAIN, science, shown, undisturbed
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setattr(services.models, "usable", lambda name: (True, ""))
+    monkeypatch.setattr(services.rewards, "usable", lambda name: (True, ""))
+    opened = Lab(Settings(tmp_path / "data", recorded=None))
+    yield opened
+    opened.close()
+
+
+def printed(lab: Lab, plain: dict[str, Any], *, as_json: bool) -> str:
+    out = io.StringIO()
+    assert search(lab, plain, as_json=as_json, toolbox=fake_toolbox(), out=out) == 0
+    return out.getvalue()
+
+
+def test_the_table_has_a_line_for_every_arm(lab: Lab) -> None:
+    lines = printed(lab, PLAIN, as_json=False).splitlines()
+    assert lines[0].split() == ["arm", "total", "shapes-verifier", "runs", "NFE", "decodes", "seconds"]
+    assert [line.split()[0] for line in lines[1:7]] == ["search", *ARMS]
+    assert lab.recent(1)[0]["id"] in lines[-1] and lab.recent(1)[0]["state"] == "succeeded"
+
+
+def test_json_lines_say_everything_that_happened(lab: Lab) -> None:
+    objects = [json.loads(line) for line in printed(lab, PLAIN, as_json=True).splitlines()]
+    kinds = {kind: [one for one in objects if one["event"] == kind] for kind in {one["event"] for one in objects}}
+    assert {kind: len(found) for kind, found in kinds.items()} == {
+        "session": 1,
+        "step": 10,
+        "iteration": 20,
+        "candidate": 100,
+        "outcome": 6,
+    }
+    assert kinds["session"][0].keys() == {"event", "id", "config"}
+    assert kinds["step"][0].keys() == {
+        *("event", "step", "sigma", "sigma_next", "searched", "reward", "rewards", "excess_noise")
+    }
+    assert kinds["iteration"][0].keys() == {
+        *("event", "step", "iteration", "search_mean_norm", "search_std_median", "mean_cosine", "nfe")
+    }
+    assert kinds["candidate"][0].keys() == {
+        *("event", "step", "iteration", "candidate", "reward", "rewards", "elite", "noise_norm")
+    }
+    assert kinds["outcome"][0].keys() == {"event", "arm", "reward", "rewards", "nfe", "decodes", "seconds"}
+    assert [one["candidate"] for one in kinds["candidate"][:6]] == [0, 1, 2, 3, 4, 0]
+    assert sum(one["elite"] for one in kinds["candidate"]) == 2 * 20
+    assert kinds["step"][4]["searched"] and not kinds["step"][0]["searched"]
+    assert kinds["step"][0]["sigma"] == 1.0 and kinds["step"][-1]["sigma_next"] == 0.0
+
+
+def test_the_command_line_records_what_a_worker_would(lab: Lab) -> None:
+    printed(lab, PLAIN, as_json=True)
+    assert science(shown(lab, lab.recent(1)[0]["id"])) == undisturbed(lab)
+
+
+def test_a_reward_that_is_not_a_number_is_null_in_json(lab: Lab) -> None:
+    out = io.StringIO()
+    toolbox = fake_toolbox(reward=lambda images, prompts: tuple(float("nan") for _ in images))
+    search(lab, PLAIN, as_json=True, toolbox=toolbox, out=out)
+    candidates = [one for one in map(json.loads, out.getvalue().splitlines()) if one["event"] == "candidate"]
+    assert candidates and all(one["reward"] is None for one in candidates)
+
+
+def test_a_search_that_fails_says_so_in_its_record(lab: Lab) -> None:
+    def raising(images: Any, prompts: Any) -> Any:
+        raise RewardError("shapes-verifier: raised ValueError")
+
+    with pytest.raises(RewardError):
+        search(lab, PLAIN, as_json=True, toolbox=fake_toolbox(reward=raising), out=io.StringIO())
+    record = lab.recent(1)[0]
+    assert (record["state"], record["error"]) == ("failed", "shapes-verifier: raised ValueError")
+
+
+def test_a_recording_opens_a_fresh_lab(lab: Lab, tmp_path: Path) -> None:
+    folder = tmp_path / "recording"
+    search(lab, PLAIN, as_json=True, toolbox=fake_toolbox(), keep_as=folder, out=io.StringIO())
+    fresh = Lab(Settings(tmp_path / "fresh", recorded=folder))
+    try:
+        record_id = fresh.default_record()
+        assert record_id is not None
+        view = shown(fresh, record_id)
+        assert view["state"] == "succeeded" and view["job"] is None
+        assert science(view) == science(shown(lab, lab.recent(1)[0]["id"]))
+        assert fresh.artifact_path(view["iterations"][0]["images"][0]).is_file()
+        reopened = Lab(Settings(tmp_path / "fresh", recorded=folder))
+        assert len(reopened.recent()) == 1, "it is imported once"
+        reopened.close()
+    finally:
+        fresh.close()
+
+
+def test_a_demo_opens_with_the_recording_whatever_is_newer(lab: Lab, tmp_path: Path) -> None:
+    folder = tmp_path / "recording"
+    search(lab, PLAIN, as_json=True, toolbox=fake_toolbox(), keep_as=folder, out=io.StringIO())
+    newest = lab.default_record()
+    demo = Lab(Settings(lab.settings.data_dir, recorded=folder, demo=True))
+    try:
+        shown_first = demo.default_record()
+        assert shown_first is not None and shown_first != newest
+        printed(demo, PLAIN, as_json=True)
+        assert demo.default_record() == shown_first
+    finally:
+        demo.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["search"], "search: --prompt: expected a sentence"),
+        (["search", "x", "--prompt", "y"], "expected it once, got it twice"),
+        (["search", "x", "--preset", "best"], "search: --preset: expected one of smart-grpo"),
+        (
+            ["search", "x", "--num-candidates", "0"],
+            "search: --num-candidates: expected a whole number from 1 to 256, got 0",
+        ),
+        (["search", "x", "--elite-fraction", ".1"], "got floor(0.1 * 5) = 0"),
+        (["search", "x", "--seed", "-1"], "search: --seed: expected a whole number from 0"),
+        (["search", "x", "--steps", "1"], "search: --num-steps: expected a whole number from 2 to 100, got 1"),
+        (["search", "x", "--window", ".8", ".3"], "search: --window-min: expected at most window_max (0.3), got 0.8"),
+        (["search", "x", "--arms", "luck"], "search: --arms: expected some of no_search"),
+        (["search", "x", "--reward", "a=b"], "expected NAME=WEIGHT such as shapes-clip=1, got 'a=b'"),
+        (["search", "x", "--reward", "beauty=1"], "expected one of the rewards"),
+        (["search", "x", "--reward", "shapes-clip=0"], "the search must climb something"),
+        (["search", "x", "--model", "sd9"], "search: --model: expected one of the models shapes-sd3"),
+        (["search", "x", "--noise-level", "nan"], "search: --noise-level: expected a number from 0 to 5, got nan"),
+        (["search", "x", "--step-kind", "ode"], "an ode step has no noise to search"),
+        (["search", "x" * 2001], "expected at most 2000 characters, got 2001"),
+        (["search", "\udc80"], "expected plain text"),
+        (["serve", "--port", "99999"], "expected a number from 0 to 65535, got '99999'"),
+        (["serve", "--host", "999.1.1.1", "--port", "0"], "serve: cannot listen at 999.1.1.1:0"),
+        (["worker"], "worker: there is no database at"),
+        (["fly"], "invalid choice: 'fly'"),
+        ([], "the following arguments are required: COMMAND"),
+    ],
+)
+def test_bad_input_is_told_in_a_sentence(
+    arguments: list[str],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LAB_DATA_DIR", str(tmp_path))
+    try:
+        code = main(arguments)
+    except SystemExit as left:
+        code = int(str(left.code))
+    told = capsys.readouterr()
+    assert code == 2
+    assert sentence in told.err and "Traceback" not in told.err
+    assert told.out == ""
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["doctor", "--data-dir", str(tmp_path / "file" / "below")]) == 2
+    assert "doctor: --data-dir: cannot make the folder" in capsys.readouterr().err
+
+
+def test_doctor_tells_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--data-dir", str(tmp_path)])
+    report = capsys.readouterr().out
+    for word in (
+        "python ",
+        "torch 2",
+        "device ",
+        "shapes-sd3: ",
+        "shapes-verifier: usable",
+        "GB free",
+        "schema",
+        "ready",
+    ):
+        assert word in report
+    assert not (tmp_path / "lab.sqlite").exists(), "it only looks"
+
+
+def test_settings_come_from_flags_then_from_the_environment(tmp_path: Path) -> None:
+    environ = {"LAB_DATA_DIR": str(tmp_path / "a"), "LAB_DATABASE_URL": "postgresql://lab@/lab", "LAB_DEVICE": "cpu"}
+    read = read_settings(None, environ)
+    assert (read.data_dir, read.database, read.device) == (tmp_path / "a", "postgresql://lab@/lab", "cpu")
+    assert read_settings(str(tmp_path / "b"), environ).data_dir == tmp_path / "b"
+    assert read_settings(str(tmp_path / "b"), {}).database == str(tmp_path / "b" / "lab.sqlite")
+    with pytest.raises(ConfigError, match="expected one of auto, cpu, cuda, got 'tpu'"):
+        read_settings(str(tmp_path), {"LAB_DEVICE": "tpu"})
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 2), (64, 8)])
+def test_two_cores_or_fewer_give_a_job_one_thread(cores: int, threads: int) -> None:
+    assert default_threads(cores) == threads
+
+
+def test_help_names_every_command() -> None:
+    told = subprocess.run([sys.executable, "-m", "app", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0
+    assert all(name in told.stdout for name in ("serve", "worker", "search", "doctor", "record-demo"))

@@ -1,0 +1,114 @@
+"""The lab's use cases as pages call them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import services
+from app.services import Lab
+from app.settings import Settings, default_threads
+from core.config import ARMS, PRESETS, ExploreConfig, to_dict
+from core.errors import ConfigError, StorageError
+from tests.integration.test_worker import shown, start, worker
+
+PROMPT = {"prompt": "a photo of a red circle"}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    opened = Lab(Settings(tmp_path / "data", recorded=None))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def everything_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services.models, "usable", lambda name: (True, ""))
+    monkeypatch.setattr(services.rewards, "usable", lambda name: (True, ""))
+
+
+def test_a_session_is_queued_with_the_machines_threads(lab: Lab, everything_usable: None) -> None:
+    first, second = lab.start_session(PROMPT), lab.start_session(PROMPT | {"threads": 2}, name="two")
+    assert shown(lab, first)["config"]["threads"] == default_threads()
+    view = shown(lab, second)
+    assert (view["config"]["threads"], view["name"], view["state"]) == (2, "two", "pending")
+    assert (shown(lab, first)["job"]["queue_position"], view["job"]["queue_position"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("plain", "field"),
+    [
+        ({}, "prompt"),
+        (PROMPT | {"model": "sd9"}, "model"),
+        (PROMPT | {"rewards": {"beauty": 1.0}}, "rewards"),
+        (PROMPT | {"search": {"num_candidates": 0}}, "search.num_candidates"),
+        (PROMPT | {"wings": 2}, "wings"),
+        ([], "config"),
+        (None, "config"),
+        ("a photo", "config"),
+    ],
+)
+def test_what_cannot_run_is_refused_by_field(lab: Lab, plain: Any, field: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        lab.start_session(plain)
+    assert field in refused.value.problems
+    assert lab.recent() == []
+
+
+def test_a_view_is_given_once_for_each_change(lab: Lab) -> None:
+    record_id = start(lab)
+    seq = shown(lab, record_id)["seq"]
+    assert lab.session_view(record_id, after_seq=seq) is None
+    lab.command(record_id, "pause")
+    paused = lab.session_view(record_id, after_seq=seq)
+    assert paused is not None and paused["state"] == "paused" and paused["seq"] > seq
+    assert lab.session_view(record_id, after_seq=paused["seq"]) is None
+
+
+@pytest.mark.parametrize("record_id", ["", "nosuch", "../x", "'; drop table records; --", "\0"])
+def test_an_unknown_session_is_told(lab: Lab, record_id: str) -> None:
+    for call in (lambda: lab.session_view(record_id), lambda: lab.command(record_id, "pause")):
+        with pytest.raises(StorageError):
+            call()
+
+
+def test_an_unknown_command_is_told(lab: Lab) -> None:
+    with pytest.raises(StorageError, match="expected to be one of pause, step, continue, cancel, elites"):
+        lab.command(start(lab), "explode")
+
+
+def test_the_first_page_opens_with_the_newest_finished_session(lab: Lab) -> None:
+    assert lab.default_record() is None
+    first = start(lab, num_steps=3, arms=[])
+    assert lab.default_record() == first, "nothing is finished: the newest"
+    worker(lab).run_one()
+    start(lab, num_steps=3, arms=[])
+    assert lab.default_record() == first
+
+
+@pytest.mark.parametrize("name", ["", "lab.sqlite", "../lab.sqlite", "/etc/passwd", "0" * 64 + ".png", None])
+def test_only_stored_files_have_a_path(lab: Lab, name: Any) -> None:
+    with pytest.raises(StorageError):
+        lab.artifact_path(name)
+
+
+def test_options_have_a_name_a_title_help_and_a_reason_where_they_cannot_be_used(lab: Lab) -> None:
+    options = lab.options()
+    for group in ("models", "rewards", "presets", "arms"):
+        for option in options[group]:
+            assert option["name"] and option["title"] and option["help"]
+            assert option["usable"] or option["why_not"]
+    assert [option["name"] for option in options["presets"]] == list(PRESETS)
+    assert [option["name"] for option in options["arms"]] == list(ARMS)
+    assert options["defaults"].keys() == to_dict(ExploreConfig("-")).keys()
+
+
+def test_the_cost_is_known_before_the_run(lab: Lab) -> None:
+    estimate = lab.cost_estimate(PROMPT)
+    # Four of ten steps searched with 5 x 5 noises, two forwards a velocity: 2 (10 + 100); arms 20 (1 + 1 + 1 + 11 + 11).
+    assert estimate == {"nfe": 720, "search_nfe": 220, "searched_steps": 4, "trajectories": 11}
+    assert lab.cost_estimate(PROMPT | {"guidance_scale": 1.0, "arms": []})["nfe"] == 110
+    with pytest.raises(ConfigError):
+        lab.cost_estimate(PROMPT | {"num_steps": 1})
