@@ -107,7 +107,7 @@ def test_options_have_a_name_a_title_help_and_a_reason_where_they_cannot_be_used
 
 def test_the_cost_is_known_before_the_run(lab: Lab) -> None:
     estimate = lab.cost_estimate(PROMPT)
-    # Four of ten steps searched with 5 x 5 noises, two forwards a velocity: 2 (10 + 100); arms 20 (1 + 1 + 1 + 11 + 11).
+    # Four of ten steps searched with 5 x 5 noises, two forwards each: 2 (10 + 100); arms 20 (1 + 1 + 1 + 11 + 11).
     assert estimate == {"nfe": 720, "search_nfe": 220, "searched_steps": 4, "trajectories": 11}
     assert lab.cost_estimate(PROMPT | {"guidance_scale": 1.0, "arms": []})["nfe"] == 110
     with pytest.raises(ConfigError):
