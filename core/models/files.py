@@ -40,7 +40,7 @@ def locate(source: str, *, embedded: bool, missing_from: Callable[[Path], str | 
         folder = ASSETS / source
         missing = missing_from(folder)
         return (None, f"assets/{source} lacks {missing}, so this checkout is incomplete") if missing else (folder, "")
-    command = f"`hf download {source}` fetches them (some licences must be accepted on huggingface.co first)"
+    command = f"`hf download {source}` fetches them (some licences must be accepted on the model's page first)"
     snapshot = hub_folder(source)
     if snapshot is None:
         return None, f"the weights are not on this machine; {command}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class ModelSpec:
     """A model the lab can load.
 
-    `source` is a folder under assets (embedded) or a repository on huggingface.co that was downloaded before; the lab
+    `source` is a folder under assets (embedded) or a Hugging Face repository that was downloaded before; the lab
     fetches nothing. `height` and `width` are in pixels; `guidance_scale` is the one its makers recommend;
     `max_sequence_length` counts T5's tokens. On a GPU the weights are loaded as `gpu_dtype`, on the CPU as float32.
     """

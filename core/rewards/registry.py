@@ -17,7 +17,7 @@ class RewardSpec:
     """A reward the lab can load.
 
     `range` holds the lowest and highest possible score, None where there is no bound. `learned` rewards can be fooled.
-    `source` is a folder under assets (embedded) or a repository on huggingface.co that was downloaded before, and empty
+    `source` is a folder under assets (embedded) or a Hugging Face repository that was downloaded before, and empty
     where no weights are needed. `any_prompt` is false where only captions of the embedded world can be judged.
     """
 
