@@ -37,15 +37,16 @@ export function makeBoard({select, enlarge}) {
     follow.hidden = !(pinned && LIVE.includes(view.state));
     note.textContent = describe(view, selected);
     help.hidden = legend.hidden = !found.length;
-    fill(legend, h('span', {class: 'key elite'}, view.config.search.selection === 'random' ? 'kept (drawn at random)' : `kept: the best ${numElites(view)} steer the next iteration`),
+    fill(legend, h('span', {class: 'key elite'}, kept(view)),
       h('span', {class: 'key best'}, 'highest of its iteration'), h('span', {}, `Numbers and dots: ${optimisedTitle(view, titles)}`));
     drawPlain(plain, view, selected, found.length > 0);
-    keyed(rows, found.map(row => ({row, per: view.config.search.num_iterations})), one => `${selected}/${one.row.iteration}`,
-      one => makeRow(one.row, index => open(`${one.row.iteration}/${index}`)));
+    keyed(rows, [...found, ...toCome(view, selected, found.length)], row => `${selected}/${row.iteration}`,
+      row => row.empty ? emptyRow(row) : makeRow(row, index => open(`${row.iteration}/${index}`)));
     const values = found.flatMap(row => row.total).filter(value => value !== null);
-    for (const child of rows.children) child.labScale(Math.min(...values), Math.max(...values));
+    for (const child of rows.children) child.labScale?.(Math.min(...values), Math.max(...values));
     rows.classList.toggle('many', view.config.search.num_candidates > 8);
-    rows.style.setProperty('--columns', Math.min(view.config.search.num_candidates, 8));
+    const k = view.config.search.num_candidates;
+    rows.style.setProperty('--columns', Math.ceil(k / Math.ceil(k / (k > 8 ? 10 : 8))));
   }
 
   return {node, draw};
@@ -54,6 +55,13 @@ export function makeBoard({select, enlarge}) {
 function describe(view, step) {
   const sigma = `\u03c3 ${number(view.sigmas[step])} \u2192 ${number(view.sigmas[step + 1])}`;
   return `${sigma}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and leaves ${number(view.excess_std[step], 2)} that no later step takes away.`;
+}
+
+/** What the frame around a candidate means. */
+function kept(view) {
+  const {selection, num_iterations: n} = view.config.search, t = numElites(view);
+  const which = selection === 'random' ? `${t} drawn at random` : t === 1 ? 'the best one' : `the best ${t}`;
+  return n > 1 ? `kept: ${which}, from which the next iteration is drawn` : `kept: ${which}, from which the step\u2019s noise is made`;
 }
 
 /** For a step without candidates: why there are none, and the estimate large. */
@@ -67,6 +75,19 @@ function drawPlain(parent, view, step, searched) {
     : `Not searched: \u03c3 ${number(sigma, 2)} is below ${number(low, 2)}. A search here would mostly choose the grain of the picture. Ordinary random noise enters.`;
   keyed(parent, [{why, image: row ? row.image : null}], () => step, one => h('div', {class: 'plain-row'},
     one.image ? picture(one.image, 'The guess after this step') : null, h('p', {}, one.why)));
+}
+
+/** Rows that are still to come in the step under way: they hold the place, so that nothing jumps while one watches. */
+function toCome(view, step, found) {
+  const {num_iterations: n, num_candidates: k} = view.config.search;
+  if (!found || step !== view.steps.length || !LIVE.includes(view.state) || n * k > 100) return [];
+  return Array.from({length: Math.max(n - found, 0)}, (_, i) => ({empty: k, iteration: found + i}));
+}
+
+function emptyRow(row) {
+  return h('div', {class: 'row to-come', 'aria-hidden': 'true'},
+    h('div', {class: 'row-name'}, h('b', {}, String(row.iteration + 1)), h('span', {}, 'iteration')),
+    h('div', {class: 'candidates'}, Array.from({length: row.empty}, () => h('span', {class: 'candidate'}, h('span', {class: 'frame'}), h('span', {class: 'reward'}, '\u00a0')))));
 }
 
 function makeRow(row, open) {
@@ -125,10 +146,14 @@ function gallery(view, titles, found) {
 /** [title, value] of every reward, the optimised ones first. */
 export function rewardFacts(view, titles, value) {
   const {optimised, watched} = rewardNames(view);
-  const facts = [...optimised.map(name => [`${titles[name] || name} (optimised)`, number(value(name))]),
-    ...watched.map(name => [`${titles[name] || name} (watched)`, number(value(name))])];
-  if (optimised.length > 1) facts.unshift(['Weighted sum', number(total(view, Object.fromEntries(optimised.map(name => [name, value(name)]))))]);
+  const facts = [...optimised.map(name => [`${titles[name] || name} (optimised)`, told(value(name))]),
+    ...watched.map(name => [`${titles[name] || name} (watched)`, told(value(name))])];
+  if (optimised.length > 1) facts.unshift(['Weighted sum', told(total(view, Object.fromEntries(optimised.map(name => [name, value(name)]))))]);
   return facts;
+}
+
+function told(value) {
+  return value === null ? 'no number' : number(value);
 }
 
 function mean(values) {

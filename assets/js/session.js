@@ -50,10 +50,10 @@ export function mount({element, props, watch, trigger}) {
 
   function accept(message) {
     const {view} = state;
-    if (message.kind === 'empty') Object.assign(state, {notice: message.notice || ''});
+    if (message.kind === 'empty') Object.assign(state, {notice: sentence(message.notice)});
     if (message.kind === 'open') {
       Object.assign(state, {view: message.view, titles: message.titles || {}, pinned: false, asked: null,
-        notice: message.notice || '', first: Boolean(message.first)});
+        notice: sentence(message.notice), first: Boolean(message.first)});
       if (message.mine) nameInAddress(message.view.id);
       state.selected = opening(message.view);
     }

@@ -114,7 +114,7 @@ export function explanation(view) {
   if (n === 1)
     return `${start} At the marked steps the lab tries ${plural(k, 'noise')}, ${guess}, and goes on with the best${t > 1 ? ` ${t}` : ''}.`;
   return `${start} At the marked steps the lab does not leave that noise to chance: it tries ${plural(k, 'noise')}, ${guess}, `
-    + `and lets the best ${t > 1 ? t : 'one'} steer the next ${k}, ${plural(n, 'round')} long.`;
+    + `and lets the best ${t > 1 ? t : 'one'} steer the next ${k}: ${plural(n, 'iteration')} in all.`;
 }
 
 export const ARMS = {
