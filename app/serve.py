@@ -45,6 +45,7 @@ def _serve(lab: Lab, host: str, listener: socket.socket) -> int:
         from app.server import create_app
 
         config = uvicorn.Config(create_app(lab, host=host), log_level="warning", timeout_graceful_shutdown=2)
+        listener.listen(128)  # from here on a visitor waits instead of being turned away
         shown = f"[{host}]" if ":" in host else host
         print(f"Noise Search Lab: http://{shown}:{listener.getsockname()[1]}/", flush=True)
         uvicorn.Server(config).run(sockets=[listener])

@@ -1,9 +1,9 @@
 """`python -m tests.benchmarks bench.json`: how fast the lab is here, one key a benchmark."""
 
+import argparse
 import json
 import platform
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -93,4 +93,6 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "bench.json"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", nargs="?", type=Path, default=Path("bench.json"))
+    main(parser.parse_args().path)
