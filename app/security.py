@@ -41,7 +41,7 @@ HEADERS = {
 
 
 def host_allowed(header: str, bound: str) -> bool:
-    """Whether a Host header names this server: a loopback name, the bound host, or, bound to every address, any address.
+    """Whether a Host header names this server: a loopback name, the bound host, or any address if that is "all".
 
     A name that someone else's DNS points here is never an IP address, so addresses are safe where all are meant.
     """

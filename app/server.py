@@ -29,7 +29,7 @@ HEAD = '<link rel="stylesheet" href="lab/css/lab.css"><meta name="color-scheme" 
 
 
 def create_app(lab: "Lab", *, host: str = "127.0.0.1") -> FastAPI:
-    """The whole site over `lab`. `host` is what the server is bound to; only it and this machine's own names are answered."""
+    """The whole site over `lab`. Only `host` (what it is bound to) and loopback names are answered."""
     app = FastAPI(title="Noise Search Lab", docs_url=None, redoc_url=None, openapi_url=None)
     for folder in ("css", "js"):
         app.mount(f"/lab/{folder}", StaticFiles(directory=ASSETS / folder), name=folder)

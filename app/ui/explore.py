@@ -91,16 +91,29 @@ class ExplorePage:
     def preset_chosen(self, name: str) -> list[Any]:
         """Put a preset's settings into the fields it decides, and its help under it."""
         values = form.preset_values(name)
-        told = [gr.Dropdown(info=self._help("presets", name))]
+        told = [gr.Dropdown(info=self.help("presets", name))]
         return told + [values.get(field, gr.skip()) for field in form.NAMES if field.startswith("search.")]
+
+    def model_chosen(self, name: str) -> list[Any]:
+        """Put the model's help under it and its usual guidance into that field: FLUX and SD3 differ."""
+        usual = [
+            one["guidance_scale"] for one in self.offers["models"] if one["name"] == name and "guidance_scale" in one
+        ]
+        return [gr.Dropdown(info=self.help("models", name)), usual[0] if usual else gr.skip()]
+
+    def reward_chosen(self, name: str) -> Any:
+        """Put the reward's help under it."""
+        return gr.Dropdown(info=self.help("rewards", name))
 
     def choices(self, kind: str) -> list[tuple[str, str]]:
         """(title, name) of what can be chosen; what cannot run here says so in its title."""
         return [
-            (one["title"] if one["usable"] else f"{one['title']} (cannot run here)", one["name"]) for one in self.offers[kind]
+            (one["title"] if one["usable"] else f"{one['title']} (cannot run here)", one["name"])
+            for one in self.offers[kind]
         ]
 
-    def _help(self, kind: str, name: str) -> str:
+    def help(self, kind: str, name: str) -> str:
+        """What an option is, and why it cannot be used here where it cannot."""
         found = [one for one in self.offers[kind] if one["name"] == name]
         return " ".join(filter(None, (found[0]["help"], found[0]["why_not"]))) if found else ""
 
@@ -114,7 +127,7 @@ class ExplorePage:
         values = values | {"watched": [name for name in values["watched"] if name in known]}
         updates = {name: values[name] for name in form.NAMES}
         for field, kind in (("preset", "presets"), ("model", "models"), ("reward", "rewards")):
-            updates[field] = gr.Dropdown(value=values[field], info=self._help(kind, values[field]))
+            updates[field] = gr.Dropdown(value=values[field], info=self.help(kind, values[field]))
         return [updates[name] for name in form.NAMES]
 
 
@@ -144,16 +157,14 @@ def build(lab: "Lab") -> gr.Blocks:
         timer.tick(page.poll, cursor, [session, timer], js="() => [window.labCursor?.() ?? '']", **PRIVATE)
         session.command(page.command, None, [session, timer], **PRIVATE)
         session.wake(lambda: gr.Timer(active=True), None, timer, **PRIVATE)
-        _link_help(page, fields)
+        _link(page, fields)
     return blocks
 
 
 def _main_fields(page: ExplorePage) -> dict[str, Any]:
     """The four fields everyone sees, with examples under the prompt."""
     values, labels = form.defaults(), form.BY_NAME
-    prompt = gr.Textbox(
-        values["prompt"], label=labels["prompt"].label, lines=2, max_lines=6, elem_id="field-prompt"
-    )
+    prompt = gr.Textbox(values["prompt"], label=labels["prompt"].label, lines=2, max_lines=6, elem_id="field-prompt")
     examples = drawn("examples", list(form.EXAMPLES), elem_id="examples")
     examples.choose(None, None, prompt, js="() => [window.labExample]", **PRIVATE)
     chosen = {
@@ -161,7 +172,7 @@ def _main_fields(page: ExplorePage) -> dict[str, Any]:
             page.choices(kind),
             value=values[field],
             label=labels[field].label,
-            info=page._help(kind, values[field]),
+            info=page.help(kind, values[field]),
             elem_id=f"field-{field}",
         )
         for field, kind in (("preset", "presets"), ("model", "models"), ("reward", "rewards"))
@@ -195,11 +206,9 @@ def _advanced_fields(page: ExplorePage) -> dict[str, Any]:
     return made
 
 
-def _link_help(page: ExplorePage, fields: Mapping[str, Any]) -> None:
+def _link(page: ExplorePage, fields: Mapping[str, Any]) -> None:
     """What a choice changes elsewhere in the form. Only a person's choice does: filling the form must not."""
     searched = [fields[name] for name in form.NAMES if name.startswith("search.")]
     fields["preset"].input(page.preset_chosen, fields["preset"], [fields["preset"], *searched], **PRIVATE)
-    for field, kind in (("model", "models"), ("reward", "rewards")):
-        fields[field].input(
-            lambda name, kind=kind: gr.Dropdown(info=page._help(kind, name)), fields[field], fields[field], **PRIVATE
-        )
+    fields["model"].input(page.model_chosen, fields["model"], [fields["model"], fields["guidance_scale"]], **PRIVATE)
+    fields["reward"].input(page.reward_chosen, fields["reward"], fields["reward"], **PRIVATE)

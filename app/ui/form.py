@@ -26,17 +26,37 @@ FIELDS: tuple[Field, ...] = (
     Field("seed", "Seed", "Fixes every random number: the same seed and settings give the same pictures."),
     Field("num_steps", "Steps", "How many steps lead from noise to the picture."),
     Field("guidance_scale", "Guidance", "How hard the prompt pulls; above 1 each velocity costs two evaluations."),
-    Field("step_kind", "Step kind", "How noise enters a step: sde is the paper's, cps leaves no excess noise, ode adds none."),
+    Field(
+        "step_kind",
+        "Step kind",
+        "How noise enters a step: sde is the paper's, cps leaves no excess noise, ode adds none.",
+    ),
     Field("noise_level", "Noise level", "How much noise a step adds; empty takes the step kind's usual level."),
     Field("window_min", "Search from σ", "Steps whose noise level σ is below this are not searched."),
     Field("window_max", "Search up to σ", "Steps above this are not searched: there a one-step guess says little."),
     Field("search.num_candidates", "Candidates (K)", "How many noises are tried in one iteration."),
-    Field("search.num_iterations", "Iterations (N)", "How many times the search learns from its best noises and tries again."),
+    Field(
+        "search.num_iterations",
+        "Iterations (N)",
+        "How many times the search learns from its best noises and tries again.",
+    ),
     Field("search.elite_fraction", "Elite fraction (P)", "The share of each iteration that is kept: .48 of 5 keeps 2."),
-    Field("search.reading", "Reading", "Where a noise is scored: literal as the paper prints it, sde where the sampler really goes."),
-    Field("search.result", "Result", "Which noise is used in the end: the mean of the elites, a sample, the best one, or the mean at full size."),
+    Field(
+        "search.reading",
+        "Reading",
+        "Where a noise is scored: literal as the paper prints it, sde where the sampler really goes.",
+    ),
+    Field(
+        "search.result",
+        "Result",
+        "Which noise is used in the end: the mean of the elites, a sample, the best one, or the mean at full size.",
+    ),
     Field("estimator", "Estimate", "How the final picture is guessed for scoring: one step, a few, or the whole way."),
-    Field("watched", "Watched rewards", "Scored beside the optimised one and never searched on: a check that it was not fooled."),
+    Field(
+        "watched",
+        "Watched rewards",
+        "Scored beside the optimised one and never searched on: a check that it was not fooled.",
+    ),
     Field("arms", "Compare with", "Other ways to a picture from the same start or for the same cost."),
 )
 BY_NAME = {field.name: field for field in FIELDS}
@@ -101,7 +121,9 @@ def defaults() -> dict[str, Any]:
 def preset_values(name: str) -> dict[str, Any]:
     """The search settings that a preset stands for; none for a name that is not a preset."""
     search = PRESETS.get(name)
-    return {field: getattr(search, field.removeprefix("search.")) for field in NAMES if field in _SEARCH} if search else {}
+    return (
+        {field: getattr(search, field.removeprefix("search.")) for field in NAMES if field in _SEARCH} if search else {}
+    )
 
 
 def explain(problems: Mapping[str, str]) -> list[dict[str, Any]]:

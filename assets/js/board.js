@@ -3,7 +3,7 @@ import {h, svg, fill, keyed, picture} from './dom.js';
 import {LIVE, highest, number, numElites, optimisedTitle, rewardNames, total} from './words.js';
 
 const NUMBERS = [
-  ['size', 'Size of the noise that the search would use now, as a share of a real noise\u2019s size: the length of its mean over \u221ad. A mean of several noises is shorter than each of them.'],
+  ['centre', 'How far from 0 the candidates\u2019 common centre lies, as a share of a real noise\u2019s size (its length over \u221ad): 0 at the start. A mean of several noises is shorter than each of them.'],
   ['spread', 'How far the candidates still differ: the median of the search\u2019s standard deviation, 1 at the start. Near 0 the search has settled.'],
   ['likeness', 'Mean cosine between the candidates: 0 for independent noises, 1 when all are the same.'],
   ['kurtosis', '3 for Gaussian noise. Higher means that a few large values carry it, though its size looks right.'],
@@ -54,7 +54,9 @@ export function makeBoard({select, enlarge}) {
 
 function describe(view, step) {
   const sigma = `\u03c3 ${number(view.sigmas[step])} \u2192 ${number(view.sigmas[step + 1])}`;
-  return `${sigma}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and leaves ${number(view.excess_std[step], 2)} that no later step takes away.`;
+  const taken = view.steps[step], used = taken && view.step_std[step] > 0
+    ? ` The noise it used has ${number(taken.noise_norm, 2)} of a real noise\u2019s size.` : '';
+  return `${sigma}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and leaves ${number(view.excess_std[step], 2)} more than the next step expects.${used}`;
 }
 
 /** What the frame around a candidate means. */
@@ -93,7 +95,7 @@ function emptyRow(row) {
 function makeRow(row, open) {
   const best = highest(row.total)[0];
   const bad = row.total.filter(value => value === null).length;
-  const facts = [['size', row.mean_norm, 2], ['spread', row.std_quantiles[2], 2], ['likeness', row.cosine, 2], ['kurtosis', mean(row.kurtosis), 1]];
+  const facts = [['centre', row.mean_norm, 2], ['spread', row.std_quantiles[2], 2], ['likeness', row.cosine, 2], ['kurtosis', mean(row.kurtosis), 1]];
   const dots = svg('svg', {class: 'dots', 'aria-hidden': 'true'});
   const node = h('div', {class: 'row'},
     h('div', {class: 'row-name'}, h('b', {}, String(row.iteration + 1)), h('span', {}, 'iteration'),

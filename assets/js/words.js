@@ -6,7 +6,7 @@ const MINUS = '\u2212';
 export function number(value, places = 3) {
   if (value === null || value === undefined) return 'n/a';
   const size = Math.abs(value);
-  const text = size.toFixed(size >= 100 ? 0 : size >= 10 ? Math.min(places, 1) : size < 0.01 && size > 0 ? places + 1 : places);
+  const text = size.toFixed(size >= 100 ? 0 : size >= 10 ? Math.min(places, 1) : size < 0.01 && size > 0 && places < 3 ? places + 1 : places);
   return (value < 0 && Number(text) !== 0 ? MINUS : '') + text;
 }
 
@@ -133,6 +133,10 @@ export function highest(values) {
   return known.length ? values.flatMap((value, i) => (value === top ? [i] : [])) : [];
 }
 
+function quoted(text) {
+  return `\u201c${text}\u201d`;
+}
+
 /** The outcome in two honest sentences. */
 export function verdict(view, titles) {
   if (view.state !== 'succeeded' || view.arms.length < 2) return '';
@@ -144,10 +148,10 @@ export function verdict(view, titles) {
     if (own === null || !best.length) return;
     const rank = values.filter(value => value !== null && value > own).length + 1;
     const even = number(values[best[0]]) === number(own) ? ', by less than 0.001' : '';
-    const winner = best.map(i => ARMS[view.arms[i].arm]?.title || view.arms[i].arm).join(' and ');
-    parts.push(rank === 1 && best.length === 1 ? `On ${kind} (${title}) the search is highest, ${number(own)}.`
-      : rank === 1 ? `On ${kind} (${title}) ${winner} are equal at the top, ${number(own)}.`
-      : `On ${kind} (${title}) ${winner} ${best.length > 1 ? 'are' : 'is'} highest, ${number(values[best[0]])}${even}; the search, ${number(own)}, is number ${rank} of ${values.length}.`);
+    const winner = best.map(i => ARMS[view.arms[i].arm]?.title || view.arms[i].arm).map(quoted).join(' and ');
+    parts.push(rank === 1 && best.length === 1 ? `On ${kind}, ${title}, the search is highest: ${number(own)}.`
+      : rank === 1 ? `On ${kind}, ${title}, ${winner} are equal at the top: ${number(own)}.`
+      : `On ${kind}, ${title}, ${winner} ${best.length > 1 ? 'are' : 'is'} highest: ${number(values[best[0]])}${even}; the search, ${number(own)}, is number ${rank} of ${values.length}.`);
   };
   tell(optimisedTitle(view, titles), view.arms.map(arm => total(view, arm.rewards)), 'the reward it climbed');
   for (const name of rewardNames(view).watched)

@@ -24,7 +24,14 @@ from storage.artifacts import Artifacts
 SIGMAS = (1.0, 0.960, 0.913, 0.858, 0.790, 0.707, 0.602, 0.465, 0.278, 0.009, 0.0)
 STEP_STD = (0.70, 0.74, 0.54, 0.45, 0.39, 0.35, 0.32, 0.28, 0.225, 0.006)
 EXCESS = (0.28, 0.33, 0.21, 0.17, 0.16, 0.16, 0.17, 0.20, 0.24, 0.007)
-ARM_GAIN = {"search": 0.15, "no_search": 0.0, "ode": 0.05, "random_elites": -0.02, "best_of_sde": 0.12, "best_of_seed": 0.17}
+ARM_GAIN = {
+    "search": 0.15,
+    "no_search": 0.0,
+    "ode": 0.05,
+    "random_elites": -0.02,
+    "best_of_sde": 0.12,
+    "best_of_seed": 0.17,
+}
 REWARDS = {
     "shapes-clip": ("Shapes CLIP", "A small learned judge of picture and prompt. It can be fooled."),
     "shapes-verifier": ("Verifier", "Finds the shapes and checks them against the prompt, with partial credit."),
@@ -47,7 +54,12 @@ class FakeLab:
     """`delay` seconds pass between two events; candidates named in `broken` (step, iteration, k) have no reward."""
 
     def __init__(
-        self, folder: Path, *, delay: float = 0.02, broken: frozenset[tuple[int, int, int]] = frozenset(), recorded: bool = True
+        self,
+        folder: Path,
+        *,
+        delay: float = 0.02,
+        broken: frozenset[tuple[int, int, int]] = frozenset(),
+        recorded: bool = True,
     ):
         self.artifacts = Artifacts(folder)
         self.delay = delay
@@ -116,7 +128,12 @@ class FakeLab:
         return {
             "models": [
                 option("shapes-sd3", "Shapes SD3", "The model that came with the lab: coloured shapes, 64 x 64."),
-                option("sd3.5-medium", "Stable Diffusion 3.5 Medium", "The paper's model.", "its weights are not on this machine"),
+                option(
+                    "sd3.5-medium",
+                    "Stable Diffusion 3.5 Medium",
+                    "The paper's model.",
+                    "its weights are not on this machine",
+                ),
             ],
             "rewards": [option(name, *text) for name, text in REWARDS.items()],
             "presets": [option(name, name, settings.PRESET_HELP[name]) for name in settings.PRESETS],
@@ -301,7 +318,9 @@ def _arm(lab: FakeLab, session: Session, arm: str, quality: float):
         "image": lab.keep_picture(config.prompt, len(arm), 0.0, 1.0),
         "rewards": _rewards(session, quality - 0.15 + ARM_GAIN[arm], np.random.default_rng([config.seed, len(arm)])),
         "trajectories": 13 if many else 1,
-        "trail": [] if many else [0.62 + 0.3 * (quality + ARM_GAIN[arm]) * s / config.num_steps for s in range(config.num_steps)],
+        "trail": []
+        if many
+        else [0.62 + 0.3 * (quality + ARM_GAIN[arm]) * s / config.num_steps for s in range(config.num_steps)],
         "nfe": 270 if many or arm == "search" else 20,
         "decodes": 135 if arm == "search" else 13 if many else 1,
         "reward_calls": 135 if arm == "search" else 13 if many else 1,

@@ -14,12 +14,14 @@ import gradio as gr
 _MOUNT = """
 const events = ['command', 'wake', 'choose'];
 import(new URL('lab/js/%s.js', document.baseURI).href)
-  .then(module => module.mount({element, props, watch, trigger: (name, data) => events.includes(name) && trigger(name, data)}));
+  .then(module => module.mount({
+    element, props, watch, trigger: (name, data) => events.includes(name) && trigger(name, data),
+  }));
 """
 
 
 def drawn(module: str, value: Any = None, *, elem_id: str, **props: Any) -> gr.HTML:
-    """An empty element and the module assets/js/<module>.js that fills it; its `mount` gets element, props, watch, trigger.
+    """An empty element that the module assets/js/<module>.js fills: its `mount` gets element, props, watch, trigger.
 
     `value` is anything that can be JSON, or None for nothing yet. (A function and not a subclass: gradio writes a .pyi
     file beside every subclass of a component.)
