@@ -1,6 +1,7 @@
 """Keeps one worker process alive: starts it, starts it again when it dies, ends it with its parent."""
 
 import logging
+import secrets
 import subprocess
 import threading
 import time
@@ -50,7 +51,7 @@ class Supervisor:
         delay = self.first_delay
         while not self._stopping.is_set():
             self.starts += 1
-            owner = f"worker-{threading.get_ident():x}-{time.time_ns():x}-{self.starts}"
+            owner = f"worker-{secrets.token_hex(8)}"
             began = time.monotonic()
             # Its own group: a Ctrl-C in the terminal is for the parent, which then ends the child in order.
             self.child = subprocess.Popen(

@@ -187,6 +187,7 @@ def work(
 ) -> int:
     """Run a worker in this process until SIGTERM, Ctrl-C or, supervised, until the parent closes standard input."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _stop_or_leave(stop))

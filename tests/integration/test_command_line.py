@@ -49,8 +49,8 @@ def test_json_lines_say_everything_that_happened(lab: Lab) -> None:
     assert {kind: len(found) for kind, found in kinds.items()} == {
         "session": 1,
         "step": 10,
-        "iteration": 20,
-        "candidate": 100,
+        "iteration": 10,
+        "candidate": 50,
         "outcome": 6,
     }
     assert kinds["session"][0].keys() == {"event", "id", "config"}
@@ -65,7 +65,7 @@ def test_json_lines_say_everything_that_happened(lab: Lab) -> None:
     }
     assert kinds["outcome"][0].keys() == {"event", "arm", "reward", "rewards", "nfe", "decodes", "seconds"}
     assert [one["candidate"] for one in kinds["candidate"][:6]] == [0, 1, 2, 3, 4, 0]
-    assert sum(one["elite"] for one in kinds["candidate"]) == 2 * 20
+    assert sum(one["elite"] for one in kinds["candidate"]) == 2 * 10
     assert kinds["step"][4]["searched"] and not kinds["step"][0]["searched"]
     assert kinds["step"][0]["sigma"] == 1.0 and kinds["step"][-1]["sigma_next"] == 0.0
 

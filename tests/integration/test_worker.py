@@ -16,7 +16,14 @@ from core.config import from_dict, to_dict
 from storage import jobs, sessions
 from tests.fakes import fake_explore, fake_reward, fake_toolbox
 
-PLAIN = {"prompt": "a photo of a red circle", "seed": 3, "rewards": {"shapes-verifier": 1.0}, "model": "fake"}
+# Steps 4 and 5 of ten are searched.
+PLAIN = {
+    "prompt": "a photo of a red circle",
+    "seed": 3,
+    "rewards": {"shapes-verifier": 1.0},
+    "model": "fake",
+    "window_min": 0.7,
+}
 
 
 @pytest.fixture
