@@ -75,8 +75,14 @@ class CLIPReward:
 
     def __call__(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         """Cosines (B,) float32 of images (B, 3, H, W) in [0, 1] with their prompts."""
+        return (self.embed_images(images) * self.embed_prompts(prompts)).sum(-1)
+
+    def embed_prompts(self, prompts: Sequence[str]) -> Tensor:
+        """Unit vectors (B, D) float32."""
+        return torch.stack([self._text(prompt) for prompt in prompts])
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Unit vectors (B, D) float32 of images (B, 3, H, W) in [0, 1]."""
         pixels = preprocess(images.to(self.model.device).float(), self.image_size, self.mean, self.std)
         features = self.model.get_image_features(pixel_values=pixels.to(self.model.dtype)).pooler_output
-        pictures = F.normalize(features.float(), dim=-1)
-        texts = torch.stack([self._text(prompt) for prompt in prompts])
-        return (pictures * texts).sum(-1)
+        return F.normalize(features.float(), dim=-1)

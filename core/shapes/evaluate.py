@@ -16,6 +16,7 @@ from torch import Tensor
 
 from core import noise
 from core.models.registry import load_model
+from core.rewards.clip import CLIPReward
 from core.rewards.protocol import Reward, score
 from core.rewards.registry import load_reward
 from core.shapes.clip import swap
@@ -97,14 +98,17 @@ def pictures(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 
 
-def top_of_64(reward: Reward, groups: int = 10) -> float:
+def top_of_64(reward: CLIPReward, groups: int = 10) -> float:
     """How often the best of 64 different captions is true of the picture; combinations from the held-out tenth."""
     hits: list[bool] = []
     for group in range(groups):
         pairs = list({c.text(): (c, s) for c, s in sample_pairs(20_000 + group, 400, held_out=True)}.values())[:64]
         images = np.stack([draw(scene) for _, scene in pairs])
-        columns = np.stack([clip_scores(reward, images, [c.text()] * 64) for c, _ in pairs])  # (captions, pictures)
-        hits += [caption_holds(pairs[columns[:, i].argmax()][0], scene) for i, (_, scene) in enumerate(pairs)]
+        with torch.no_grad():
+            cosines = reward.embed_images(pictures(images)) @ reward.embed_prompts([c.text() for c, _ in pairs]).T
+        hits += [
+            caption_holds(pairs[int(row.argmax())][0], scene) for row, (_, scene) in zip(cosines, pairs, strict=True)
+        ]
     return float(np.mean(hits))
 
 
@@ -135,6 +139,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     model, reward = load_model("shapes-sd3"), load_reward("shapes-clip")
+    if not isinstance(reward, CLIPReward):
+        raise TypeError(f"expected shapes-clip to be a CLIPReward, got {type(reward).__name__}")
     pipeline = model.pipeline  # type: ignore[attr-defined]  # the embedded model is a diffusers pipeline
     figures: dict[str, Any] = {
         "captions": arguments.captions,
