@@ -34,7 +34,7 @@ class ExplorePage:
         self.titles = {one["name"]: one["title"] for kind in ("rewards", "models") for one in self.offers[kind]}
 
     def opened(self, request: gr.Request) -> list[Any]:
-        """On load: the session named in the address, else the one every first visit sees. Fills drawing, form, timer."""
+        """On load: the session named in the address, else the one every first visit sees."""
         asked = request.query_params.get("session")
         notice = None
         record = asked or self.lab.default_record()

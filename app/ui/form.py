@@ -29,7 +29,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "step_kind",
         "Step kind",
-        "How noise enters a step: sde is the paper's, cps leaves no excess noise, ode adds none.",
+        "How noise enters a step: sde as in the paper, cps without excess noise, ode none at all.",
     ),
     Field("noise_level", "Noise level", "How much noise a step adds; empty takes the step kind's usual level."),
     Field("window_min", "Search from σ", "Steps whose noise level σ is below this are not searched."),
@@ -38,7 +38,7 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "search.num_iterations",
         "Iterations (N)",
-        "How many times the search learns from its best noises and tries again.",
+        "How many times candidates are drawn, each time from the best before.",
     ),
     Field("search.elite_fraction", "Elite fraction (P)", "The share of each iteration that is kept: .48 of 5 keeps 2."),
     Field(
@@ -52,6 +52,7 @@ FIELDS: tuple[Field, ...] = (
         "Which noise is used in the end: the mean of the elites, a sample, the best one, or the mean at full size.",
     ),
     Field("estimator", "Estimate", "How the final picture is guessed for scoring: one step, a few, or the whole way."),
+    Field("estimator_steps", "Estimate steps", "How many steps a k-step estimate takes; the others do not use it."),
     Field(
         "watched",
         "Watched rewards",

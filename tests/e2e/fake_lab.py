@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from core import config as settings
-from core.errors import ConfigError, StorageError
+from core.errors import StorageError
 from core.shapes import scenes
 from storage.artifacts import Artifacts
 
@@ -92,7 +92,7 @@ class FakeLab:
         session = self._session(record_id)
         self.commands.append((record_id, kind))
         with session.changed:
-            if session.view["job"] is None or session.view["job"]["status"] in ("succeeded", "cancelled", "failed"):
+            if session.view["job"]["status"] in ("succeeded", "cancelled", "failed"):
                 raise StorageError("this session has already ended")
             session.mode = {"pause": "pausing", "step": "stepping", "continue": "run", "cancel": "cancel"}[kind]
             self._mark(session, job={"mode": session.mode if session.mode != "cancel" else "run"})
@@ -278,8 +278,8 @@ def _iteration(lab: FakeLab, session: Session, step: int, iteration: int, qualit
         "elites": sorted(order[:t]),
         "norms": [float(1 - 0.02 * rng.random()) for _ in range(k)],
         "kurtosis": [3 + iteration * 0.8 + float(rng.normal()) * 0.1 for _ in range(k)],
-        "mean_norm": math.sqrt(1 - 0.5 * shrink),
-        "std_quantiles": [0.1 * shrink, 0.3 * shrink, 0.48 * shrink, 0.6 * shrink, 0.9 * shrink],
+        "mean_norm": math.sqrt(1 - 1.25 * shrink) if iteration else 0.0,
+        "std_quantiles": [0.1 * shrink, 0.3 * shrink, 1.0 * shrink, 0.6 * shrink, 0.9 * shrink],
         "cosine": 1 - shrink,
         "over_noise": 1.1,
         "batch_size": 32,

@@ -37,8 +37,13 @@ def drawn(module: str, value: Any = None, *, elem_id: str, **props: Any) -> gr.H
 
 
 def pack(value: Any) -> str:
-    """A value for a drawn component. NaN is refused: JSON has none, and a browser would stop at it."""
-    return "" if value is None else json.dumps(value, allow_nan=False, separators=(",", ":"))
+    """A value for a drawn component. NaN is refused, since JSON has none.
+
+    "<" is written as its JSON escape: the string passes through places that look for markup.
+    """
+    if value is None:
+        return ""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def message(kind: str, **content: Any) -> str:

@@ -1,0 +1,73 @@
+"""A browser, and sites served from this process over whatever lab a test gives them."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from app.server import create_app
+from tests.e2e.fake_lab import FakeLab
+
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Callable[[Any], str]]:
+    """Serve a lab at a free port; returns the address."""
+    servers: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def start(lab: Any) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create_app(lab), log_level="error", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.02)
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+    yield start
+    for server, thread in servers:
+        server.should_exit = True
+        thread.join(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> FakeLab:
+    """One slow enough to be watched and paused; a candidate of step 6 has no number for a reward."""
+    return FakeLab(tmp_path_factory.mktemp("pictures"), delay=0.1, broken=frozenset({(5, 1, 2)}))
+
+
+@pytest.fixture(scope="session")
+def site(serve: Callable[[Any], str], lab: FakeLab) -> str:
+    return serve(lab)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails its test if it printed an error, lacked a file, or asked another machine for anything."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000}, reduced_motion="reduce")
+    page = context.new_page()
+    wrong: list[str] = []
+    hosts: set[str] = set()
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("response", lambda answer: wrong.append(answer.url) if answer.status >= 400 else None)
+    page.on("request", lambda asked: hosts.add(asked.url.split("/")[2]) if asked.url.startswith("http") else None)
+    yield page
+    context.close()
+    assert not wrong
+    assert len(hosts) <= 1, hosts

@@ -1,0 +1,60 @@
+"""Page Explore as a person uses it: named places and gestures, so that tests read as stories."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+
+class Explore:
+    """The page, opened."""
+
+    def __init__(self, page: Page, address: str, query: str = ""):
+        self.page = page
+        self.address = address
+        page.goto(address + query)
+        expect(page.locator("#run")).to_be_visible()
+        expect(page.locator(".lab-session[data-state]")).to_be_visible()
+
+    def field(self, name: str) -> Locator:
+        return self.page.locator(f"#field-{name.replace('.', '-')}").locator("input, textarea").first
+
+    def write_prompt(self, text: str) -> None:
+        self.field("prompt").fill(text)
+
+    def open_advanced(self) -> None:
+        self.page.locator("#advanced button").first.click()
+        expect(self.field("seed")).to_be_visible()
+
+    def run(self) -> str:
+        """Press Run and return the new session's id, from the address."""
+        before = self.page.url
+        self.page.click("#run")
+        self.page.wait_for_url(lambda url: url != before and "session=" in url)
+        return self.id()
+
+    def id(self) -> str:
+        found = re.search(r"session=([^&]+)", self.page.url)
+        assert found
+        return found[1]
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def expect_state(self, state: str, timeout: float = 15_000) -> None:
+        expect(self.page.locator(f".lab-session[data-state='{state}']")).to_be_visible(timeout=timeout)
+
+    @property
+    def status(self) -> Locator:
+        return self.page.locator(".lab-session .status")
+
+    @property
+    def rows(self) -> Locator:
+        return self.page.locator(".board .row:not(.to-come)")
+
+    @property
+    def cells(self) -> Locator:
+        return self.page.locator(".film .cell")
+
+    @property
+    def cards(self) -> Locator:
+        return self.page.locator(".cards .arm")

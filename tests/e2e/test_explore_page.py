@@ -1,0 +1,271 @@
+"""Page Explore in a real browser, over a lab that needs no model."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from gradio_client import Client
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.explore_page import Explore
+from tests.e2e.fake_lab import FakeLab
+
+
+def test_first_visit_shows_a_finished_session_and_one_run(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.expect_state("succeeded")
+    expect(page.locator(".prompt")).to_have_text("a photo of a red circle left of a blue star")
+    expect(page.locator(".notice.hint")).to_contain_text("Press Run")
+    expect(shown.cells).to_have_count(10)
+    expect(shown.rows).to_have_count(5)
+    expect(shown.cards).to_have_count(6)
+    expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(1)
+    for drive in ("Pause", "Step", "Continue", "Stop"):
+        expect(page.get_by_role("button", name=drive, exact=True)).to_be_hidden()
+    for name in ("prompt", "preset", "model", "reward"):
+        expect(shown.field(name)).to_be_visible()
+    assert not page.locator("#field-seed").is_visible()
+    page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+
+
+def test_a_run_grows_before_ones_eyes_and_ends(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.write_prompt("a photo of two green triangles")
+    shown.run()
+    expect(page.locator("#run")).to_be_disabled()
+    expect(shown.status).to_have_text(re.compile(r"Step \d+ of 10, iteration \d of 5, \d+ velocity evaluations\."))
+    expect(page.locator(".cell.current .badge")).to_be_visible()
+    shown.expect_state("succeeded", 60_000)
+    expect(page.locator(".prompt")).to_have_text("a photo of two green triangles")
+    expect(shown.status).to_contain_text("Finished in")
+    expect(page.locator(".arm.missing")).to_have_count(0)
+    expect(page.locator("#run")).to_be_enabled()
+
+
+def test_pause_step_continue(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.run()
+    expect(shown.rows.first).to_be_visible()
+    shown.press("Pause")
+    shown.expect_state("paused")
+    told = shown.status.inner_text()
+    page.wait_for_timeout(800)
+    assert shown.status.inner_text() == told
+    shown.press("Step")
+    expect(shown.status).not_to_have_text(told)
+    shown.expect_state("paused")
+    expect(page.get_by_role("button", name="Step", exact=True)).to_be_enabled()
+    shown.press("Continue")
+    shown.expect_state("running")
+    expect(page.get_by_role("button", name="Step", exact=True)).to_be_disabled()
+    shown.expect_state("succeeded", 60_000)
+
+
+def test_reload_reopens_the_session_and_goes_on_live(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.write_prompt("a photo of a black star")
+    record = shown.run()
+    expect(shown.rows.first).to_be_visible()
+    page.reload()
+    assert shown.id() == record
+    expect(page.locator(".prompt")).to_have_text("a photo of a black star")
+    expect(shown.field("prompt")).to_have_value("a photo of a black star")
+    told = shown.status.inner_text()
+    expect(shown.status).not_to_have_text(told)
+    shown.expect_state("succeeded", 60_000)
+
+
+def test_a_paused_session_reopens_paused_elsewhere_and_hears_of_its_end(
+    browser: Browser, page: Page, site: str
+) -> None:
+    first = Explore(page, site)
+    record = first.run()
+    first.press("Pause")
+    first.expect_state("paused")
+    other = browser.new_page()
+    second = Explore(other, site, f"?session={record}")
+    second.expect_state("paused")
+    second.press("Stop")
+    second.expect_state("cancelled")
+    first.expect_state("cancelled")
+    other.close()
+
+
+def test_stop_keeps_what_was_found(page: Page, site: str, lab: FakeLab) -> None:
+    shown = Explore(page, site)
+    record = shown.run()
+    expect(shown.rows.first).to_be_visible()
+    shown.press("Stop")
+    shown.expect_state("cancelled")
+    expect(shown.status).to_contain_text("is kept")
+    expect(shown.rows.first).to_be_visible()
+    expect(page.locator("#run")).to_be_enabled()
+    assert (record, "cancel") in lab.commands
+
+
+def test_markup_in_a_prompt_is_text(page: Page, site: str) -> None:
+    hostile = "<img src=x onerror='window.hit=1'> ${window.hit=2} {{7*7}} <script>window.hit=3</script>"
+    shown = Explore(page, site)
+    shown.write_prompt(hostile)
+    record = shown.run()
+    expect(page.locator(".prompt")).to_have_text(hostile)
+    shown.press("Stop")
+    shown.expect_state("cancelled")
+    again = Explore(page, site, f"?session={record}")
+    expect(page.locator(".prompt")).to_have_text(hostile)
+    expect(again.field("prompt")).to_have_value(hostile)
+    assert page.evaluate("window.hit") is None
+    assert page.locator(".lab-session img[src='x']").count() == 0
+
+
+def test_bad_fields_are_told_beside_the_form_and_nothing_is_lost(page: Page, site: str, lab: FakeLab) -> None:
+    shown = Explore(page, site)
+    before = len(lab.sessions)
+    shown.open_advanced()
+    shown.write_prompt("   ")
+    shown.field("num_steps").fill("1.5")
+    shown.field("seed").fill("")
+    page.click("#run")
+    problems = page.locator(".lab-problems li")
+    expect(problems).to_have_count(3)
+    expect(page.locator(".lab-problems")).to_contain_text("Steps: expected a whole number from 2 to 100, got 1.5")
+    expect(page.locator(".lab-problems")).to_contain_text(
+        "Seed: expected a whole number from 0 to 2.14748e+09, got nothing"
+    )
+    expect(page.locator("#field-num_steps")).to_have_class(re.compile("lab-bad"))
+    expect(shown.field("num_steps")).to_have_value("1.5")
+    expect(page.locator(".prompt")).to_be_visible()
+    assert len(lab.sessions) == before
+    shown.write_prompt("a photo of a red star")
+    shown.field("num_steps").fill("10")
+    shown.field("seed").fill("3")
+    shown.run()
+    expect(problems).to_have_count(0)
+    shown.press("Stop")
+
+
+def test_a_problem_in_a_folded_field_unfolds_it(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.open_advanced()
+    shown.field("search.elite_fraction").fill("0.1")
+    page.locator("#advanced button").first.click()
+    expect(shown.field("seed")).to_be_hidden()
+    page.click("#run")
+    expect(page.locator(".lab-problems")).to_contain_text("got floor(0.1 * 5) = 0")
+    expect(shown.field("search.elite_fraction")).to_be_visible()
+
+
+def test_a_preset_fills_its_fields_and_a_change_is_named(page: Page, site: str, lab: FakeLab) -> None:
+    shown = Explore(page, site)
+    shown.open_advanced()
+    shown.field("preset").click()
+    page.get_by_role("option", name="one-shot", exact=True).click()
+    expect(shown.field("search.num_candidates")).to_have_value("25")
+    expect(shown.field("search.num_iterations")).to_have_value("1")
+    shown.field("search.num_candidates").fill("6")
+    record = shown.run()
+    assert lab.sessions[record].config.search.num_candidates == 6
+    assert lab.sessions[record].config.search.preset == "one-shot, changed"
+    expect(page.locator(".meta")).to_contain_text("one-shot,\u00a0changed")
+    expect(page.locator(".row:not(.to-come) .candidate")).to_have_count(6)
+    shown.press("Stop")
+
+
+def test_an_example_fills_the_prompt(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    page.get_by_role("button", name="three blue circles").click()
+    expect(shown.field("prompt")).to_have_value("a photo of three blue circles")
+
+
+def test_the_filmstrip_chooses_the_board(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.cells.nth(1).locator("button").click()
+    expect(page.locator(".board h3").first).to_have_text("Step 2")
+    expect(page.locator(".board .plain")).to_contain_text("Not searched")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".board h3").first).to_have_text("Step 5")
+    expect(shown.rows).to_have_count(5)
+    expect(shown.cells.nth(4).locator("button")).to_have_attribute("aria-pressed", "true")
+
+
+def test_elites_are_framed_the_best_marked_and_a_missing_number_told(page: Page, site: str, lab: FakeLab) -> None:
+    shown = Explore(page, site)
+    shown.cells.nth(5).locator("button").click()
+    view = lab.session_view(lab.recorded or "")
+    assert view
+    row = next(row for row in view["iterations"] if (row["step"], row["iteration"]) == (5, 1))
+    candidates = shown.rows.nth(1).locator(".candidate")
+    for index in range(5):
+        framed = "elite" in (candidates.nth(index).get_attribute("class") or "")
+        assert framed == (index in row["elites"])
+    best = max((value, index) for index, value in enumerate(row["total"]) if value is not None)[1]
+    expect(candidates.nth(best)).to_have_class(re.compile("best"))
+    expect(shown.rows.nth(1).locator(".star")).to_have_count(1)
+    expect(candidates.nth(2)).to_have_text("no number")
+    expect(shown.rows.nth(1)).to_contain_text("1 without a score")
+
+
+def test_a_candidate_opens_large_and_arrows_go_on(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.cells.nth(5).locator("button").click()
+    shown.rows.nth(1).locator(".candidate").nth(2).click()
+    large = page.locator("dialog.lightbox[open]")
+    expect(large).to_contain_text("Step 6, iteration 2, candidate 3")
+    expect(large).to_contain_text("Its reward is not a number")
+    page.keyboard.press("ArrowRight")
+    expect(large).to_contain_text("candidate 4")
+    page.keyboard.press("Escape")
+    expect(large).to_have_count(0)
+
+
+def test_the_outcome_marks_whoever_is_highest(page: Page, site: str, lab: FakeLab) -> None:
+    shown = Explore(page, site)
+    view = lab.session_view(lab.recorded or "")
+    assert view
+    for name, line in (("shapes-clip", ".climbed"), ("shapes-verifier", ".watched")):
+        best = max(view["arms"], key=lambda arm: arm["rewards"][name])["arm"]
+        expect(page.locator(f".scores {line} .crown")).to_have_count(1)
+        expect(page.locator(f".arm[data-arm='{best}'] {line} .crown")).to_have_count(1)
+    expect(shown.cards.first).to_have_attribute("data-arm", "search")
+    expect(shown.cards.first).to_contain_text("270 evaluations")
+    expect(page.locator(".verdict")).to_contain_text("One prompt and one seed")
+
+
+def test_an_unknown_session_is_told_as_text(page: Page, site: str) -> None:
+    Explore(page, site, "?session=%3Cimg%20src%3Dx%20onerror%3D'window.hit%3D1'%3E")
+    expect(page.locator(".notice.bad")).to_contain_text("<img src=x onerror='window.hit=1'>")
+    expect(page.locator(".film .cell")).to_have_count(10)
+    assert page.evaluate("window.hit") is None
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_sticks_out_sideways(browser: Browser, site: str, width: int, theme: str) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    shown = Explore(page, site)
+    expect(shown.cells).to_have_count(10)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    dark = page.evaluate("getComputedStyle(document.querySelector('.panel')).backgroundColor") == "rgb(25, 27, 30)"
+    assert dark == (theme == "dark")
+    page.close()
+
+
+def test_an_empty_lab_says_so(page: Page, serve: Callable[[Any], str], tmp_path: Any) -> None:
+    Explore(page, serve(FakeLab(tmp_path, recorded=False)))
+    expect(page.locator(".empty")).to_contain_text("Press Run")
+
+
+def test_run_over_http_without_a_browser(site: str, lab: FakeLab) -> None:
+    client = Client(site, verbose=False)
+    answer = client.predict(
+        "a photo of a blue square", "smart-grpo", "shapes-sd3", "shapes-clip", 4, 10, 4.5, "sde", None, 0.3, 0.8,
+        5, 2, 0.48, "literal", "mean", "one_step", 1, ["shapes-verifier"], ["ode"], api_name="/run",
+    )  # fmt: skip
+    opened = json.loads(next(part for part in answer if isinstance(part, str) and '"kind":"open"' in part))
+    started = lab.sessions[opened["view"]["id"]].config
+    assert (started.seed, started.search.num_iterations, started.arms) == (4, 2, ("ode",))
+    assert dict(started.rewards) == {"shapes-clip": 1.0, "shapes-verifier": 0.0}
