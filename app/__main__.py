@@ -4,6 +4,8 @@ Whatever is wrong with what was asked is told in a sentence on standard error, w
 """
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -36,13 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(asked.run(asked))
     except ConfigError as error:
         for field, text in error.problems.items():
-            flag = field.removeprefix("search.").replace("_", "-")
-            print(f"{asked.command}: --{flag}: {text}", file=sys.stderr)
+            flag = field if field.isupper() else "--" + field.removeprefix("search.").replace("_", "-")
+            print(f"{asked.command}: {flag}: {text}", file=sys.stderr)
     except LabError as error:
         print(f"{asked.command}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"{asked.command}: {error}", file=sys.stderr)
     return 2
 
 
@@ -141,6 +148,7 @@ def _search(asked: argparse.Namespace) -> int:
     from app.services import Lab
 
     plain = settings.to_dict(settings.from_dict(read_search(asked)))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that its record says how it ended
     lab = Lab(read_settings(asked.data_dir))
     try:
         return search(lab, plain, as_json=asked.json)

@@ -47,13 +47,16 @@ def read_settings(data_dir: str | None = None, environ: Mapping[str, str] = os.e
     device = environ.get("LAB_DEVICE") or "auto"
     if device not in DEVICES:
         raise ConfigError({"LAB_DEVICE": f"expected one of {', '.join(DEVICES)}, got {device!r}"})
+    database_url = environ.get("LAB_DATABASE_URL") or None
+    if database_url is not None and "://" not in database_url:
+        raise ConfigError({"LAB_DATABASE_URL": "expected an address such as postgresql://user@host/name"})
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise ConfigError({"data-dir": f"cannot make the folder {str(folder)!r}: {error}"}) from error
     if not os.access(folder, os.W_OK):
         raise ConfigError({"data-dir": f"expected a folder that can be written to, got {str(folder)!r}"})
-    return Settings(folder, environ.get("LAB_DATABASE_URL") or None, device)
+    return Settings(folder, database_url, device)
 
 
 def default_threads(cores: int | None = None) -> int:

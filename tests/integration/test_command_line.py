@@ -202,6 +202,8 @@ def test_settings_come_from_flags_then_from_the_environment(tmp_path: Path) -> N
     assert (read.data_dir, read.database, read.device) == (tmp_path / "a", "postgresql://lab@/lab", "cpu")
     assert read_settings(str(tmp_path / "b"), environ).data_dir == tmp_path / "b"
     assert read_settings(str(tmp_path / "b"), {}).database == str(tmp_path / "b" / "lab.sqlite")
+    with pytest.raises(ConfigError, match="LAB_DATABASE_URL: expected an address such as postgresql://"):
+        read_settings(str(tmp_path), {"LAB_DATABASE_URL": "lab.sqlite"})
     with pytest.raises(ConfigError, match="expected one of auto, cpu, cuda, got 'tpu'"):
         read_settings(str(tmp_path), {"LAB_DEVICE": "tpu"})
 
@@ -215,3 +217,28 @@ def test_help_names_every_command() -> None:
     told = subprocess.run([sys.executable, "-m", "app", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert told.returncode == 0
     assert all(name in told.stdout for name in ("serve", "worker", "search", "doctor", "record-demo"))
+
+
+def test_a_stopped_search_is_not_left_running(lab: Lab) -> None:
+    def stopped(images: Any, prompts: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(lab, PLAIN, as_json=True, toolbox=fake_toolbox(reward=stopped), out=io.StringIO())
+    assert (lab.recent(1)[0]["state"], lab.recent(1)[0]["error"]) == ("cancelled", None)
+
+
+def test_a_reader_that_leaves_ends_the_search_quietly(tmp_path: Path) -> None:
+    script = (
+        "import io, sys; from app import search, services, toolbox; from app.__main__ import main\n"
+        "from tests.fakes import fake_toolbox\n"
+        "search.torch_toolbox = lambda device: fake_toolbox()\n"
+        "services.models.usable = services.rewards.usable = lambda name: (True, '')\n"
+        "sys.exit(main(['search', 'a photo of a red circle', '--json', '--data-dir', sys.argv[1]]))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert '"event": "session"' in child.stdout.readline()
+        child.stdout.close()
+        assert child.wait(60) == 1
+        assert child.stderr.read() == ""
