@@ -109,7 +109,12 @@ class Lab:
         with self.database.read() as tx:
             if after_seq is not None and jobs.last_seq(tx, record_id) == after_seq:
                 return None
-            return sessions.view(tx, record_id)
+            view = sessions.view(tx, record_id)
+        search = from_dict(view["config"]).search
+        for row in view["iterations"]:
+            last = row["iteration"] == search.num_iterations - 1
+            row["notes"] = plan.iteration_notes(row["total"], search.num_elites, last=last)
+        return view
 
     def recent(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest records, newest first."""

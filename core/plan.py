@@ -42,10 +42,10 @@ def total_nfe(config: ExploreConfig, sigmas: Sequence[float], nfe_per_velocity: 
     return search_nfe(config, sigmas, nfe_per_velocity) + arms
 
 
-def iteration_notes(total: Sequence[float | None], num_elites: int, rewards_finite: Sequence[bool]) -> list[str]:
-    """What a reader of one iteration must know: unusable, equal or too few rewards. `total` may hold None for NaN."""
+def iteration_notes(total: Sequence[float | None], num_elites: int, *, last: bool = False) -> list[str]:
+    """What a reader of one iteration must know: unusable, equal or too few rewards. None stands for a NaN."""
     notes = []
-    finite = [value for value, ok in zip(total, rewards_finite, strict=True) if ok]
+    finite = [value for value in total if value is not None]
     lost = len(total) - len(finite)
     if not finite:
         return ["No candidate had a finite reward: the search distribution stays as it is."]
@@ -53,6 +53,6 @@ def iteration_notes(total: Sequence[float | None], num_elites: int, rewards_fini
         notes.append(f"{lost} of {len(total)} rewards are not finite; those candidates cannot be elites.")
     if len(finite) > 1 and len(set(finite)) == 1:
         notes.append("All rewards are equal: the elites are the first by index, and the search learns nothing here.")
-    if min(num_elites, len(finite)) == 1:
+    if min(num_elites, len(finite)) == 1 and not last:
         notes.append("One elite: search_std becomes 0 (or its floor), so later candidates repeat it.")
     return notes

@@ -126,8 +126,9 @@ def test_diagnostics_of_gaussian_noise() -> None:
 
 
 def test_notes_say_what_a_reader_must_know() -> None:
-    assert iteration_notes([0.1, 0.2, 0.3], 2, [True] * 3) == []
-    assert "stays as it is" in iteration_notes([None, None], 1, [False, False])[0]
-    assert "1 of 3 rewards are not finite" in iteration_notes([0.1, None, 0.2], 2, [True, False, True])[0]
-    assert "All rewards are equal" in iteration_notes([0.5, 0.5, 0.5], 2, [True] * 3)[0]
-    assert "search_std becomes 0" in iteration_notes([0.1, 0.2], 1, [True, True])[0]
+    assert iteration_notes([0.1, 0.2, 0.3], 2) == []
+    assert "stays as it is" in iteration_notes([None, None], 1)[0]
+    assert "1 of 3 rewards are not finite" in iteration_notes([0.1, None, 0.2], 2)[0]
+    assert "All rewards are equal" in iteration_notes([0.5, 0.5, 0.5], 2)[0]
+    assert "search_std becomes 0" in iteration_notes([0.1, 0.2], 1)[0]
+    assert iteration_notes([0.1, 0.2], 1, last=True) == []
