@@ -56,7 +56,9 @@ function describe(view, step) {
   const sigma = `\u03c3 ${number(view.sigmas[step])} \u2192 ${number(view.sigmas[step + 1])}`;
   const taken = view.steps[step], used = taken && view.step_std[step] > 0
     ? ` The noise it used has ${number(taken.noise_norm, 2)} of a real noise\u2019s size.` : '';
-  return `${sigma}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and leaves ${number(view.excess_std[step], 2)} more than the next step expects.${used}`;
+  const scored = view.iterations.find(row => row.step === step), over = scored && scored.over_noise > 1.0005
+    ? ` Candidates are scored as the paper prints it: with ${number(scored.over_noise, 2)} times the noise that \u03c3 stands for.` : '';
+  return `${sigma}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and leaves ${number(view.excess_std[step], 2)} more than the next step expects.${over}${used}`;
 }
 
 /** What the frame around a candidate means. */
@@ -103,7 +105,8 @@ function makeRow(row, open) {
     h('div', {class: 'candidates'}, row.images.map((image, i) => candidate(row, image, i, i === best, () => open(i)))),
     dots,
     h('dl', {class: 'facts'}, facts.map(([name, value, places]) =>
-      h('div', {title: NUMBERS.find(([one]) => one === name)[1]}, h('dt', {}, name), h('dd', {}, number(value, places))))));
+      h('div', {title: NUMBERS.find(([one]) => one === name)[1]}, h('dt', {}, name), h('dd', {}, number(value, places))))),
+    row.notes.map(text => h('p', {class: 'row-note'}, text)));
   node.labScale = (low, high) => drawDots(dots, row, low, high);
   return node;
 }

@@ -43,7 +43,8 @@ function rewardRows(view, titles, list) {
   const {optimised, watched} = rewardNames(view);
   const row = (title, climbed, value) => {
     const values = list.map(arm => (arm.missing ? undefined : value(arm.rewards) ?? null));
-    return {title, climbed, values, top: list.filter(arm => !arm.missing).length > 1 ? highest(values) : []};
+    const told = new Set(values.filter(one => one !== null && one !== undefined));
+    return {title, climbed, values, top: told.size > 1 ? highest(values) : []};
   };
   const rows = optimised.length > 1 ? [row('Weighted sum', true, rewards => total(view, rewards))] : [];
   for (const name of optimised) rows.push(row(titles[name] || name, optimised.length === 1, rewards => rewards[name]));

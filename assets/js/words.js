@@ -149,7 +149,8 @@ export function verdict(view, titles) {
     const rank = values.filter(value => value !== null && value > own).length + 1;
     const even = number(values[best[0]]) === number(own) ? ', by less than 0.001' : '';
     const winner = best.map(i => ARMS[view.arms[i].arm]?.title || view.arms[i].arm).map(quoted).join(' and ');
-    parts.push(rank === 1 && best.length === 1 ? `On ${kind}, ${title}, the search is highest: ${number(own)}.`
+    parts.push(best.length > 1 && best.length === values.length ? `On ${kind}, ${title}, all are equal: ${number(own)}.`
+      : rank === 1 && best.length === 1 ? `On ${kind}, ${title}, the search is highest: ${number(own)}.`
       : rank === 1 ? `On ${kind}, ${title}, ${winner} are equal at the top: ${number(own)}.`
       : `On ${kind}, ${title}, ${winner} ${best.length > 1 ? 'are' : 'is'} highest: ${number(values[best[0]])}${even}; the search, ${number(own)}, is number ${rank} of ${values.length}.`);
   };

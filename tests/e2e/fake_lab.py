@@ -18,6 +18,7 @@ from PIL import Image
 
 from core import config as settings
 from core.errors import StorageError
+from core.plan import iteration_notes
 from core.shapes import scenes
 from storage.artifacts import Artifacts
 
@@ -282,6 +283,7 @@ def _iteration(lab: FakeLab, session: Session, step: int, iteration: int, qualit
         "std_quantiles": [0.1 * shrink, 0.3 * shrink, 1.0 * shrink, 0.6 * shrink, 0.9 * shrink],
         "cosine": 1 - shrink,
         "over_noise": 1.1,
+        "notes": iteration_notes(total, t, last=iteration == config.search.num_iterations - 1),
         "batch_size": 32,
     }
 

@@ -150,7 +150,8 @@ def test_a_problem_in_a_folded_field_unfolds_it(page: Page, site: str) -> None:
     shown = Explore(page, site)
     shown.open_advanced()
     shown.field("search.elite_fraction").fill("0.1")
-    page.locator("#advanced button").first.click()
+    page.wait_for_timeout(300)  # folding at once, faster than a hand, can overtake gradio's note of what was typed
+    page.locator("#advanced button".first.click()
     expect(shown.field("seed")).to_be_hidden()
     page.click("#run")
     expect(page.locator(".lab-problems")).to_contain_text("got floor(0.1 * 5) = 0")
@@ -207,6 +208,13 @@ def test_elites_are_framed_the_best_marked_and_a_missing_number_told(page: Page,
     expect(shown.rows.nth(1).locator(".star")).to_have_count(1)
     expect(candidates.nth(2)).to_have_text("no number")
     expect(shown.rows.nth(1)).to_contain_text("1 without a score")
+
+
+def test_an_iteration_says_what_its_rewards_cannot(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.cells.nth(5).locator("button").click()
+    expect(shown.rows.nth(1).locator(".row-note")).to_have_text(re.compile("1 of 5 rewards are not finite"))
+    expect(shown.rows.nth(0).locator(".row-note")).to_have_count(0)
 
 
 def test_a_candidate_opens_large_and_arrows_go_on(page: Page, site: str) -> None:
