@@ -36,7 +36,7 @@ def export_clip(clip: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None
 def main() -> None:
     """Train and export everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path("work"), help="checkpoints and logs (default: work)")
+    parser.add_argument("--work", type=Path, default=Path("training"), help="checkpoints and logs (default: training)")
     parser.add_argument("--assets", type=Path, default=ASSETS, help="where the finished folders go")
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     arguments = parser.parse_args()
