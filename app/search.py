@@ -142,7 +142,8 @@ def search(
         recorded.write_recording(recorder, described, keep_as)
     if not as_json:
         print(table(config, arms), file=out)
-        print(f"\nsession {record_id} is kept in {lab.settings.data_dir}", file=out)
+        print(f"\nsession {record_id} is kept in {lab.settings.data_dir}; a lab that serves this folder", file=out)
+        print(f"(`python -m app serve --data-dir {lab.settings.data_dir}`) shows it at /?session={record_id}", file=out)
     return 0
 
 

@@ -25,10 +25,12 @@ from core.errors import ConfigError, StorageError
 from core.models import registry as models
 from core.rewards import registry as rewards
 from core.schedule import shifted
+from core.shapes.scenes import parse_caption
 from storage import jobs, sessions
 from storage.artifacts import Artifacts
 from storage.engine import Database, open_database
 
+EMBEDDED_MODEL = "shapes-sd3"
 EXAMPLE_PROMPT = "a photo of a blue star left of a green square"
 
 ARM_HELP: dict[str, str] = {
@@ -73,6 +75,13 @@ class Lab:
             fine, why = rewards.usable(name)
             if not fine:
                 problems["rewards"] = why
+        blind = [name for name, weight in config.rewards.items() if weight and not _can_judge(name, config.prompt)]
+        if blind:
+            titles = " and ".join(rewards.REWARDS[name].title for name in blind)
+            problems["rewards"] = (
+                f"{titles} can judge only captions of the embedded world, such as {EXAMPLE_PROMPT!r}: "
+                "expected such a prompt, or another reward to climb"
+            )
         if problems:
             raise ConfigError(problems)
         return config
@@ -110,7 +119,9 @@ class Lab:
             if after_seq is not None and jobs.last_seq(tx, record_id) == after_seq:
                 return None
             view = sessions.view(tx, record_id)
-        search = from_dict(view["config"]).search
+        config = from_dict(view["config"])
+        search = config.search
+        view["caution"] = _caution(config)
         for row in view["iterations"]:
             last = row["iteration"] == search.num_iterations - 1
             row["notes"] = plan.iteration_notes(row["total"], search.num_elites, last=last)
@@ -185,3 +196,18 @@ class Lab:
 def _option(name: str, text: str, usable: tuple[bool, str] = (True, ""), /, **more: Any) -> dict[str, Any]:
     """`title` is the name unless `more` has one."""
     return {"title": name} | more | {"name": name, "help": text, "usable": usable[0], "why_not": usable[1]}
+
+
+def _can_judge(reward: str, prompt: str) -> bool:
+    spec = rewards.REWARDS.get(reward)
+    return spec is None or spec.any_prompt or parse_caption(prompt) is not None
+
+
+def _caution(config: ExploreConfig) -> str | None:
+    """What a reader must know of a prompt that the embedded model was never taught."""
+    if config.model != EMBEDDED_MODEL or parse_caption(config.prompt) is not None:
+        return None
+    return (
+        f"The embedded model knows only captions such as {EXAMPLE_PROMPT!r}. It was never taught this prompt, and "
+        "neither was the embedded CLIP: pictures and rewards mean little here."
+    )

@@ -111,7 +111,7 @@ def _number(low: float, high: float, *, whole: bool = False) -> Callable[[Any], 
         kind = "a whole number" if whole else "a number"
         accepted = (int,) if whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, accepted) or not low <= value <= high:
-            return f"expected {kind} from {low:g} to {high:g}, got {_shown(value)}"
+            return f"expected {kind} from {low:,} to {high:,}, got {_shown(value)}"
         return None
 
     return check

@@ -112,3 +112,14 @@ def test_the_cost_is_known_before_the_run(lab: Lab) -> None:
     assert lab.cost_estimate(PROMPT | {"guidance_scale": 1.0, "arms": []})["nfe"] == 110
     with pytest.raises(ConfigError):
         lab.cost_estimate(PROMPT | {"num_steps": 1})
+
+
+def test_a_reward_that_cannot_judge_the_prompt_cannot_be_climbed(lab: Lab, everything_usable: None) -> None:
+    coffee = {"prompt": "A steaming cup of coffee", "rewards": {"shapes-verifier": 1.0}}
+    with pytest.raises(ConfigError, match="can judge only captions of the embedded world"):
+        lab.start_session(coffee)
+    watched = lab.start_session(coffee | {"rewards": {"shapes-clip": 1.0, "shapes-verifier": 0.0}})
+    view = lab.session_view(watched)
+    assert view and "was never taught this prompt" in view["caution"]
+    known = lab.session_view(lab.start_session({"prompt": "a photo of two red circles"}))
+    assert known and known["caution"] is None
