@@ -34,19 +34,22 @@ class ExplorePage:
         self.titles = {one["name"]: one["title"] for kind in ("rewards", "models") for one in self.offers[kind]}
 
     def opened(self, request: gr.Request) -> list[Any]:
-        """On load: the session named in the address, else the one every first visit sees."""
-        asked = request.query_params.get("session")
-        notice = None
-        record = asked or self.lab.default_record()
+        """On load: the session named in the address with its settings, else the usual one and the usual settings."""
+        asked, view, notice = request.query_params.get("session"), None, None
         try:
-            view = self.lab.session_view(record) if record else None
+            view = self.lab.session_view(asked) if asked else None
         except LabError as error:
-            notice, record = str(error), self.lab.default_record()
-            view = self.lab.session_view(record) if record else None
+            notice = str(error)
+        named = view is not None
+        if view is None and (usual := self.lab.default_record()):
+            view = self.lab.session_view(usual)
         if view is None:
             return [message("empty", notice=notice), *self._filled(form.defaults()), gr.Timer(active=False)]
-        opened = message("open", view=view, titles=self.titles, notice=notice, first=not asked or notice is not None)
-        return [opened, *self._filled(form.from_config(view["config"])), gr.Timer(active=view["state"] in LIVE)]
+        if notice:
+            notice += f". Shown instead: \u201c{view['prompt']}\u201d, session {view['id']}"
+        filled = form.from_config(view["config"]) if named else form.defaults() | {"prompt": view["prompt"]}
+        opened = message("open", view=view, titles=self.titles, notice=notice, first=not asked)
+        return [opened, *self._filled(filled), gr.Timer(active=view["state"] in LIVE)]
 
     def run(self, *filled: Any) -> list[Any]:
         """Start a session from the form. Bad fields come back as problems beside it; nothing filled in is lost."""
@@ -75,18 +78,28 @@ class ExplorePage:
         return [message("update", view=view), gr.skip() if view["state"] in LIVE else gr.Timer(active=False)]
 
     def command(self, event: gr.EventData) -> list[Any]:
-        """Pause, step, continue or stop the session that the page shows, with what it was looking at."""
+        """Pause, step, continue or stop the session that the page shows, with what it was looking at.
+
+        One that has ended by then is just shown as it ended.
+        """
         asked = event._data if isinstance(event._data, Mapping) else {}
         record, kind = asked.get("record"), asked.get("kind")
         if not isinstance(record, str) or kind not in COMMANDS:
             return [gr.skip(), gr.skip()]
+        seen = {"expected_step": asked.get("step"), "expected_iteration": asked.get("iteration")}
+        refused = None
         try:
-            seen = {"expected_step": asked.get("step"), "expected_iteration": asked.get("iteration")}
             self.lab.command(record, kind, **seen)
+        except LabError as error:
+            refused = str(error)
+        try:
             view = self.lab.session_view(record)
         except LabError as error:
-            return [message("notice", record=record, text=str(error)), gr.Timer(active=True)]
-        return [message("update", view=view), gr.Timer(active=True)]
+            return [message("notice", record=record, text=str(error)), gr.Timer(active=False)]
+        live = view is not None and view["state"] in LIVE
+        if refused and live:
+            return [message("notice", record=record, text=refused), gr.Timer(active=True)]
+        return [message("update", view=view), gr.Timer(active=live)]
 
     def preset_chosen(self, name: str) -> list[Any]:
         """Put a preset's settings into the fields it decides, and its help under it."""

@@ -1,6 +1,6 @@
 // The candidate board of one timestep: a row an iteration, a picture a candidate.
 import {h, svg, fill, keyed, picture} from './dom.js';
-import {LIVE, highest, number, numElites, optimisedTitle, rewardNames, total} from './words.js';
+import {LIVE, RESULTS, highest, number, numElites, optimisedTitle, rewardNames, total} from './words.js';
 
 const NUMBERS = [
   ['centre', 'How far from 0 the candidates\u2019 common centre lies, as a share of a real noise\u2019s size (its length over \u221ad): 0 at the start. A mean of several noises is shorter than each of them.'],
@@ -35,13 +35,14 @@ export function makeBoard({select, enlarge}) {
     back.disabled = selected <= 0;
     on.disabled = selected >= steps - 1;
     follow.hidden = !(pinned && LIVE.includes(view.state));
-    note.textContent = describe(view, selected);
+    keyed(note, describe(view, selected).map((part, i) => ({...part, i})), part => part.i, part => h('span', {title: part.title, class: part.title ? 'hinted' : null}, part.text));
     help.hidden = legend.hidden = !found.length;
     fill(legend, h('span', {class: 'key elite'}, kept(view)),
-      h('span', {class: 'key best'}, 'highest of its iteration'), h('span', {}, `Numbers and dots: ${optimisedTitle(view, titles)}`));
+      h('span', {class: 'key best'}, 'highest of its iteration'), h('span', {}, 'Numbers', h('span', {class: 'of-dots'}, ' and dots'), `: ${optimisedTitle(view, titles)}`),
+      h('span', {class: 'key middle of-dots'}, 'line: mean'));
     drawPlain(plain, view, selected, found.length > 0);
-    keyed(rows, [...found, ...toCome(view, selected, found.length)], row => `${selected}/${row.iteration}`,
-      row => row.empty ? emptyRow(row) : makeRow(row, index => open(`${row.iteration}/${index}`)));
+    keyed(rows, [...found, ...toCome(view, selected, found.length), ...usedNoise(view, selected)], row => `${selected}/${row.iteration}`,
+      row => row.used ? usedRow(row, () => open('used')) : row.empty ? emptyRow(row) : makeRow(row, index => open(`${row.iteration}/${index}`)));
     const values = found.flatMap(row => row.total).filter(value => value !== null);
     for (const child of rows.children) child.labScale?.(Math.min(...values), Math.max(...values));
     rows.classList.toggle('many', view.config.search.num_candidates > 8);
@@ -57,8 +58,9 @@ function describe(view, step) {
   const taken = view.steps[step], used = taken && view.step_std[step] > 0
     ? ` The noise it used has ${number(taken.noise_norm, 2)} of a real noise\u2019s size.` : '';
   const scored = view.iterations.find(row => row.step === step), over = scored && scored.over_noise > 1.0005
-    ? ` Candidates are scored as the paper prints it: with ${number(scored.over_noise, 2)} times the noise that \u03c3 stands for.` : '';
-  return `${sigma}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and leaves ${number(view.excess_std[step], 2)} more than the next step expects.${over}${used}`;
+    ? ` Candidates are scored as the paper prints it: with ${number(scored.over_noise, 2)} times the noise that \u03c3 stands for (so the guess is blurrier than it need be).` : '';
+  const excess = {text: `leaves ${number(view.excess_std[step], 2)} more than the next step expects`, title: view.excess_std[step] > 0 ? 'Noise that nobody removes later; it ends as grain.' : null};
+  return [{text: `${sigma}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and `}, excess, {text: `.${over}${used}`}];
 }
 
 /** What the frame around a candidate means. */
@@ -86,6 +88,29 @@ function toCome(view, step, found) {
   const {num_iterations: n, num_candidates: k} = view.config.search;
   if (!found || step !== view.steps.length || !LIVE.includes(view.state) || n * k > 100) return [];
   return Array.from({length: Math.max(n - found, 0)}, (_, i) => ({empty: k, iteration: found + i}));
+}
+
+/** The last row: what the step led to; while the step is under way it holds the place. */
+function usedNoise(view, step) {
+  const taken = view.steps[step], found = view.iterations.some(row => row.step === step);
+  if (!found || !taken && !toCome(view, step, -1).length) return [];
+  return [{used: true, iteration: 'used', image: taken ? taken.image : null, reward: taken ? total(view, taken.rewards) : null, text: usedText(view)}];
+}
+
+function usedText(view) {
+  const {result} = view.config.search;
+  return `What the step led to with the noise that was chosen${RESULTS[result] ? ` (${RESULTS[result]})` : ''}.`;
+}
+
+function usedRow(row, open) {
+  const told = row.reward === null ? 'no number' : number(row.reward);
+  return h('div', {class: `row used${row.image ? '' : ' to-come'}`, 'aria-hidden': row.image ? null : 'true'},
+    h('div', {class: 'row-name'}, h('b', {}, 'used')),
+    h('div', {class: 'candidates'}, row.image
+      ? h('button', {type: 'button', class: 'candidate', 'aria-label': `The guess after the step, with the noise that was used, reward ${told}`, onclick: open},
+        h('span', {class: 'frame'}, picture(row.image, '')), h('span', {class: 'reward'}, told))
+      : h('span', {class: 'candidate'}, h('span', {class: 'frame'}), h('span', {class: 'reward'}, '\u00a0')),
+    h('p', {class: 'used-text'}, row.image ? row.text : '')));
 }
 
 function emptyRow(row) {
@@ -138,14 +163,18 @@ function candidate(row, image, index, best, open) {
 
 /** All candidates of a step for the large view, made when one is opened. */
 function gallery(view, titles, found) {
-  return () => found.flatMap(row => row.images.map((image, i) => ({
+  const taken = found.length ? view.steps[found[0].step] : null;
+  return () => [...found.flatMap(row => row.images.map((image, i) => ({
     key: `${row.iteration}/${i}`, image,
     title: `Step ${row.step + 1}, iteration ${row.iteration + 1}, candidate ${i + 1}`,
     note: [row.elites.includes(i) ? 'Kept: it steers the next iteration.' : 'Not kept.',
       i === highest(row.total)[0] ? 'Highest of its iteration.' : '', row.total[i] === null ? 'Its reward is not a number, so it could not be kept.' : ''].filter(Boolean).join(' '),
     facts: [...rewardFacts(view, titles, name => row.rewards[name] && row.rewards[name][i]),
       ['Noise size, of \u221ad', number(row.norms[i])], ['Kurtosis', number(row.kurtosis[i], 2)]],
-  })));
+  }))), ...(taken ? [{
+    key: 'used', image: taken.image, title: `Step ${taken.step + 1}, the noise that was used`, note: usedText(view),
+    facts: [...rewardFacts(view, titles, name => taken.rewards[name]), ['Noise size, of \u221ad', number(taken.noise_norm)]],
+  }] : [])];
 }
 
 /** [title, value] of every reward, the optimised ones first. */

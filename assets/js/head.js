@@ -1,6 +1,6 @@
 // The head of a session: its prompt, what it is, where it stands, and the buttons that drive it.
 import {h, svg} from './dom.js';
-import {optimisedTitle, position, status} from './words.js';
+import {follows, optimisedTitle, position, status} from './words.js';
 
 const ICONS = {
   pause: 'M4 3h3v10H4zM9 3h3v10H9z',
@@ -31,7 +31,7 @@ export function makeHead({send}) {
     const at = position(view), mode = view.job && view.job.mode;
     chip.textContent = view.state === 'running' && mode === 'pausing' ? 'Pausing' : view.state === 'running' && mode === 'stepping' ? 'Stepping' : STATES[view.state] || view.state;
     prompt.textContent = view.prompt;
-    const facts = [view.preset, titles[view.model] || view.model, `seed ${view.config.seed}`, `climbs ${optimisedTitle(view, titles)}`, moment(view.created)];
+    const facts = [view.preset, titles[view.model] || view.model, `seed ${view.config.seed}`, `${follows(view) ? 'climbs' : 'scored by'} ${optimisedTitle(view, titles)}`, moment(view.created)];
     meta.textContent = facts.map(fact => fact.replaceAll(' ', '\u00a0')).join(' \u00b7 ');
     bar.style.width = `${(100 * at.fraction).toFixed(1)}%`;
     progress.setAttribute('aria-valuenow', Math.round(100 * at.fraction));

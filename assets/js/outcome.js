@@ -1,22 +1,22 @@
 // The outcome: the picture that the search led to beside those of the arms, at what each cost.
 import {h, svg, fill, keyed, picture} from './dom.js';
-import {ARMS, LIVE, count, highest, number, optimisedTitle, rewardNames, seconds, total, verdict} from './words.js';
+import {LIVE, armWords, count, highest, number, optimisedTitle, rewardNames, seconds, total, verdict} from './words.js';
 import {rewardFacts} from './board.js';
 
 export function makeOutcome({enlarge}) {
   const cards = h('ul', {class: 'cards'}), words = h('p', {class: 'note verdict'}), trail = h('figure', {class: 'trail'});
   const node = h('section', {class: 'panel outcome', 'aria-label': 'Outcome'},
     h('div', {class: 'panel-head'}, h('h3', {}, 'Outcome'), words), cards, trail);
-  const chart = {arms: [], title: '', drawn: ''};
+  const chart = {arms: [], title: '', caption: '', drawn: ''};
   let large = () => [];
   const open = key => enlarge(large(), large().findIndex(one => one.key === key));
 
   function drawChart() {
     const width = Math.min(trail.clientWidth, 820);
-    const signature = JSON.stringify([chart.title, width, chart.arms.map(arm => [arm.arm, arm.trail])]);
+    const signature = JSON.stringify([chart.caption, width, chart.arms.map(arm => [arm.arm, arm.name, arm.trail])]);
     if (!width || signature === chart.drawn) return;
     chart.drawn = signature;
-    drawTrail(trail, chart.arms, chart.title, width);
+    drawTrail(trail, chart, width);
   }
   new ResizeObserver(drawChart).observe(trail);
 
@@ -25,12 +25,14 @@ export function makeOutcome({enlarge}) {
     const list = ['search', ...view.config.arms].map(name => view.arms.find(arm => arm.arm === name) || {arm: name, missing: true});
     node.hidden = !view.arms.length && !live || !view.sigmas.length;
     const rows = rewardRows(view, titles, list);
-    const items = list.map((arm, i) => ({arm, live, rewards: rows.map(row => ({...row, value: row.values[i], top: row.top.includes(i), values: undefined}))}));
+    const items = list.map((arm, i) => ({arm, live, about: told(armWords(view, arm.arm), arm), rewards: rows.map(row => ({...row, value: row.values[i], top: row.top.includes(i), values: undefined}))}));
     large = () => list.filter(arm => !arm.missing).map(arm => largeItem(view, titles, arm));
     keyed(cards, items, item => item.arm.arm, item => card(item, () => open(item.arm.arm)));
     words.textContent = verdict(view, titles) || 'What the search leads to, beside other ways to a picture.';
-    chart.arms = view.arms.filter(arm => arm.trail && arm.trail.length > 1);
+    chart.arms = view.arms.filter(arm => arm.trail && arm.trail.length > 1).map(arm => ({...arm, name: armWords(view, arm.arm).title}));
     chart.title = optimisedTitle(view, titles);
+    chart.caption = `${chart.title} of the guess after each step. Compare the lines within a step; along a line the guesses themselves change.`
+      + (view.config.arms.some(arm => arm.startsWith('best_of')) ? ' Best-of arms are not followed step by step.' : '');
     trail.hidden = chart.arms.length < 2;
     drawChart();
   }
@@ -52,49 +54,53 @@ function rewardRows(view, titles, list) {
   return rows;
 }
 
-function card({arm, live, rewards}, open) {
-  const about = ARMS[arm.arm] || {title: arm.arm, line: () => ''};
+function told(about, arm) {
+  return {title: about.title, line: about.line(arm.missing ? 0 : arm.trajectories)};
+}
+
+function card({arm, live, about, rewards}, open) {
   const top = rewards[0] && rewards[0].top;
   const classes = ['arm', arm.arm === 'search' && 'own', arm.missing && 'missing', top && 'top'];
   return h('li', {class: classes.filter(Boolean).join(' '), data: {arm: arm.arm}},
     h('button', {type: 'button', class: 'frame', disabled: Boolean(arm.missing), 'aria-label': `${about.title}, large`, onclick: open},
       arm.missing ? h('span', {class: 'hole'}, live ? 'to come' : 'not run') : picture(arm.image, '')),
     h('h4', {}, about.title),
-    h('p', {class: 'line'}, about.line(arm.missing ? 0 : arm.trajectories)),
+    h('p', {class: 'line'}, about.line),
     h('dl', {class: 'scores'}, rewards.map(one => h('div', {class: one.climbed ? 'climbed' : 'watched'},
       h('dt', {}, one.title, one.climbed ? h('small', {}, ' optimised') : null),
       h('dd', {}, arm.missing ? '\u2013' : one.value === null ? 'no number' : number(one.value), one.top ? h('span', {class: 'crown'}, 'highest') : null)))),
     arm.missing ? null : h('p', {class: 'cost', title: `${count(arm.decodes)} pictures decoded, ${count(arm.reward_calls)} scored`},
-      `${count(arm.nfe)} evaluations, ${seconds(arm.seconds)}`));
+      `${count(arm.nfe)} evaluations, ${count(arm.decodes)} decoded, ${seconds(arm.seconds)}`));
 }
 
 function largeItem(view, titles, arm) {
-  const about = ARMS[arm.arm] || {title: arm.arm, line: () => ''};
+  const about = told(armWords(view, arm.arm), arm);
   return {
-    key: arm.arm, image: arm.image, title: about.title, note: about.line(arm.trajectories),
+    key: arm.arm, image: arm.image, title: about.title, note: about.line,
     facts: [...rewardFacts(view, titles, name => arm.rewards[name]), ['Velocity evaluations', count(arm.nfe)],
       ['Pictures decoded', count(arm.decodes)], ['Reward calls', count(arm.reward_calls)], ['Time', seconds(arm.seconds)]],
   };
 }
 
-const H = 190, LEFT = 40, RIGHT = 112, TOP = 10, BOTTOM = 28;
+const H = 190, LEFT = 40, TOP = 10, BOTTOM = 28;
 
 /** The optimised reward of the estimate after each step, a line an arm, named at its end. */
-function drawTrail(figure, arms, title, W) {
+function drawTrail(figure, {arms, title, caption}, W) {
   const all = arms.flatMap(arm => arm.trail).filter(value => value !== null);
   if (arms.length < 2 || !all.length) return fill(figure);
   const low = Math.min(...all), high = Math.max(...all), room = (high - low || 1) * 0.06, steps = Math.max(...arms.map(arm => arm.trail.length));
+  const RIGHT = 22 + 6 * Math.max(...arms.map(arm => arm.name.length));
   const x = i => LEFT + (W - LEFT - RIGHT) * (steps > 1 ? i / (steps - 1) : 0);
   const y = v => TOP + (H - TOP - BOTTOM) * (1 - (v - low + room) / (high - low + 2 * room));
   const text = (props, words) => { const node = svg('text', props); node.textContent = words; return node; };
   const ends = spaced(arms.map(arm => y(arm.trail[arm.trail.length - 1] ?? low)), 15, H - BOTTOM);
-  fill(figure, h('figcaption', {}, `${title} of the guess after each step. Compare the lines within a step; along a line the guesses themselves change.`),
+  fill(figure, h('figcaption', {}, caption),
     svg('svg', {viewBox: `0 0 ${W} ${H}`, width: W, height: H, role: 'img', 'aria-label': `${title} after each step, by arm`},
       [low, (low + high) / 2, high].map(v => [svg('line', {class: 'grid', x1: LEFT, x2: W - RIGHT, y1: y(v), y2: y(v)}), text({class: 'tick', x: LEFT - 6, y: y(v) + 4, 'text-anchor': 'end'}, number(v, 2))]),
       Array.from({length: steps}, (_, i) => text({class: 'tick', x: x(i), y: H - 8, 'text-anchor': 'middle'}, String(i + 1))),
       arms.map((arm, i) => svg('g', {class: `line-${arm.arm}`},
         svg('path', {d: path(arm.trail, x, y)}),
-        text({x: W - RIGHT + 8, y: ends[i] + 4}, ARMS[arm.arm]?.title || arm.arm)))));
+        text({x: W - RIGHT + 8, y: ends[i] + 4}, arm.name)))));
 }
 
 /** A line through the finite values, broken at the others. */

@@ -30,21 +30,23 @@ export function mount({element, props, watch, trigger}) {
   const parts = [makeHead({send}), makeFilm({select}), makeBoard({select, enlarge: lightbox.open}), makeOutcome({enlarge: lightbox.open})];
   const notice = h('div', {class: 'notices', role: 'status'});
   const empty = h('p', {class: 'empty'}, 'Nothing has run here yet. Press Run to start a first search.');
-  const lead = h('p', {class: 'lead-in'});
+  const lead = h('p', {class: 'lead-in'}), caution = h('p', {class: 'notice caution'});
   const [head, film, board, outcome] = parts.map(part => part.node);
-  fill(root, notice, empty, head, lead, film, board, outcome, lightbox.node);
+  fill(root, notice, empty, head, lead, caution, film, board, outcome, lightbox.node);
 
   function draw() {
     const {view} = state;
     root.dataset.state = view ? view.state : 'empty';
+    caution.hidden = !view || !view.caution;
     for (const node of [head, lead, film, board, outcome]) node.hidden = !view;
     empty.hidden = Boolean(view);
     const told = [state.notice && {text: state.notice, kind: 'bad'},
-      state.first && view && {text: 'This is a finished session, recorded earlier. Press Run to watch one of your own.', kind: 'hint'}];
+      state.first && view && {text: `The newest ${view.state === 'succeeded' ? 'finished ' : ''}session. Press Run to start one of your own.`, kind: 'hint'}];
     keyed(notice, told.filter(Boolean), one => one.kind, one => h('p', {class: `notice ${one.kind}`}, one.text));
     markRun(view);
     if (!view) return;
     lead.textContent = explanation(view);
+    caution.textContent = view.caution || '';
     for (const part of parts) part.draw(state);
   }
 
@@ -59,12 +61,13 @@ export function mount({element, props, watch, trigger}) {
     }
     if (message.kind === 'update' && view && message.view.id === view.id && message.view.seq >= view.seq) {
       Object.assign(state, {view: message.view, asked: null});
-      if (message.view.job && message.view.job.refusal) state.notice = sentence(message.view.job.refusal);
+      if (LIVE.includes(message.view.state) && message.view.job && message.view.job.refusal) state.notice = sentence(message.view.job.refusal);
       if (!state.pinned && LIVE.includes(message.view.state)) state.selected = opening(message.view);
     }
     if (message.kind === 'notice' && (!view || !message.record || message.record === view.id))
       Object.assign(state, {notice: sentence(message.text), asked: null});
     draw();
+    if (message.mine && matchMedia('(max-width: 820px)').matches) root.scrollIntoView({block: 'start'});
   }
 
   window.labCursor = () => {

@@ -83,7 +83,8 @@ export function status(view) {
   if (view.state === 'pending') {
     const ahead = job && job.queue_position ? job.queue_position - 1 : 0;
     if (ahead > 0) return `Waiting: ${plural(ahead, 'session')} ahead.`;
-    return at.steps ? `Waiting for the worker to go on ${where(at)}.` : 'Waiting for the worker.';
+    if (at.steps) return `Waiting for the worker to go on ${where(at)}.`;
+    return job && job.queue_position === 1 ? 'Waiting for the worker: one session runs at a time.' : 'Waiting for the worker.';
   }
   const doing = at.phase === 'starting' ? 'Reading the prompt' : at.phase === 'arms'
     ? `Comparing: arm ${Math.min(view.arms.length + 1, at.arms)} of ${at.arms}`
@@ -92,8 +93,7 @@ export function status(view) {
   if (view.state === 'paused') return `Paused ${where(at)}, ${spent}.`;
   const mode = job && job.mode;
   const tail = mode === 'pausing' ? '; pausing as soon as this is done' : '';
-  const again = job && job.attempt > 1 ? ' Resumed from what was stored.' : '';
-  return `${doing}, ${spent}${tail}.${again}`;
+  return `${doing}, ${spent}${tail}.`;
 }
 
 function where(at) {
@@ -109,12 +109,15 @@ export function explanation(view) {
   const start = `The model turns noise into a picture in ${plural(view.config.num_steps, 'step')}, and a little new noise enters at each.`;
   if (!n) return `${start} Here it is left to chance.`;
   const guess = 'guesses the finished picture that each would lead to, and scores the guesses';
+  const scored = search.reading === 'sde' ? ' Each noise is scored where the sampler would really go with it.'
+    : ' For its score a noise is added to the present picture without moving on, as the paper prints it.';
   if (search.selection === 'random')
-    return `${start} At the marked steps the lab tries ${plural(k, 'noise')}, ${guess}, but keeps ${t} at random: a control without a signal.`;
+    return `${start} At the marked steps the lab tries ${plural(k, 'noise')}, ${guess}, but keeps ${t} at random: a control without a signal. `
+      + 'The scores are shown for the eye; they steer nothing and are not charged.';
   if (n === 1)
-    return `${start} At the marked steps the lab tries ${plural(k, 'noise')}, ${guess}, and goes on with the best${t > 1 ? ` ${t}` : ''}.`;
+    return `${start} At the marked steps the lab tries ${plural(k, 'noise')}, ${guess}, and goes on with the best${t > 1 ? ` ${t}` : ''}.${scored}`;
   return `${start} At the marked steps the lab does not leave that noise to chance: it tries ${plural(k, 'noise')}, ${guess}, `
-    + `and lets the best ${t > 1 ? t : 'one'} steer the next ${k}: ${plural(n, 'iteration')} in all.`;
+    + `and lets the best ${t > 1 ? t : 'one'} steer the next ${k}: ${plural(n, 'iteration')} in all.${scored}`;
 }
 
 export const ARMS = {
@@ -124,6 +127,27 @@ export const ARMS = {
   random_elites: {title: 'Random elites', line: () => 'The same rounds, but what is kept is drawn at random: same sizes, no signal.'},
   best_of_sde: {title: 'Best of many, same start', line: n => `The best of ${n ? plural(n, 'whole run') : 'as many whole runs'} from the same start, for the search\u2019s cost.`},
   best_of_seed: {title: 'Best of many, fresh starts', line: n => `The best of ${n ? plural(n, 'whole run') : 'as many whole runs'} from fresh starts, for the search\u2019s cost.`},
+};
+
+/** Title and line of an arm in this session: one that searched nothing, or blindly, is not called a search. */
+export function armWords(view, name) {
+  const {num_iterations: n, selection} = view.config.search;
+  if (name === 'search' && !n) return {title: 'This session', line: () => 'Nothing was searched: ordinary random noise.'};
+  if (name === 'search' && selection === 'random') return {title: 'This session', line: () => 'Blind rounds: what was kept was drawn at random.'};
+  return ARMS[name] || {title: name, line: () => ''};
+}
+
+/** Whether the session's own arm follows its reward. */
+export function follows(view) {
+  return view.config.search.num_iterations > 0 && view.config.search.selection !== 'random';
+}
+
+/** What the noise of a step was made of. */
+export const RESULTS = {
+  mean: 'the mean of the kept ones',
+  sample: 'a new one, drawn as a next iteration would draw it',
+  best: 'the one with the highest score',
+  mean_on_shell: 'the mean of the kept ones, brought to a real noise\u2019s size',
 };
 
 /** Index of every highest value; none where nothing is a number. */
@@ -142,20 +166,20 @@ export function verdict(view, titles) {
   if (view.state !== 'succeeded' || view.arms.length < 2) return '';
   const search = view.arms.findIndex(arm => arm.arm === 'search');
   if (search < 0) return '';
-  const parts = [];
+  const parts = [], own = follows(view) ? 'the search' : 'this session';
   const tell = (title, values, kind) => {
-    const best = highest(values), own = values[search];
-    if (own === null || !best.length) return;
-    const rank = values.filter(value => value !== null && value > own).length + 1;
-    const even = number(values[best[0]]) === number(own) ? ', by less than 0.001' : '';
-    const winner = best.map(i => ARMS[view.arms[i].arm]?.title || view.arms[i].arm).map(quoted).join(' and ');
-    parts.push(best.length > 1 && best.length === values.length ? `On ${kind}, ${title}, all are equal: ${number(own)}.`
-      : rank === 1 && best.length === 1 ? `On ${kind}, ${title}, the search is highest: ${number(own)}.`
-      : rank === 1 ? `On ${kind}, ${title}, ${winner} are equal at the top: ${number(own)}.`
-      : `On ${kind}, ${title}, ${winner} ${best.length > 1 ? 'are' : 'is'} highest: ${number(values[best[0]])}${even}; the search, ${number(own)}, is number ${rank} of ${values.length}.`);
+    const best = highest(values), mine = values[search];
+    if (mine === null || !best.length) return;
+    const rank = values.filter(value => value !== null && value > mine).length + 1;
+    const even = number(values[best[0]]) === number(mine) ? ', by less than 0.001' : '';
+    const winner = best.map(i => armWords(view, view.arms[i].arm).title).map(quoted).join(' and ');
+    parts.push(best.length > 1 && best.length === values.length ? `On ${kind}, ${title}, all are equal: ${number(mine)}.`
+      : rank === 1 && best.length === 1 ? `On ${kind}, ${title}, ${own} is highest: ${number(mine)}.`
+      : rank === 1 ? `On ${kind}, ${title}, ${winner} are equal at the top: ${number(mine)}.`
+      : `On ${kind}, ${title}, ${winner} ${best.length > 1 ? 'are' : 'is'} highest: ${number(values[best[0]])}${even}; ${own}, ${number(mine)}, is number ${rank} of ${values.length}.`);
   };
-  tell(optimisedTitle(view, titles), view.arms.map(arm => total(view, arm.rewards)), 'the reward it climbed');
+  tell(optimisedTitle(view, titles), view.arms.map(arm => total(view, arm.rewards)), follows(view) ? 'the reward it climbed' : 'the main reward');
   for (const name of rewardNames(view).watched)
-    tell(titles[name] || name, view.arms.map(arm => arm.rewards[name] ?? null), 'a reward it never saw');
+    tell(titles[name] || name, view.arms.map(arm => arm.rewards[name] ?? null), 'a reward it only watched');
   return `${parts.join(' ')} One prompt and one seed show how it works, not how well.`;
 }

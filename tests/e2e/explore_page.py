@@ -49,7 +49,7 @@ class Explore:
 
     @property
     def rows(self) -> Locator:
-        return self.page.locator(".board .row:not(.to-come)")
+        return self.page.locator(".board .row:not(.to-come, .used)")
 
     @property
     def cells(self) -> Locator:

@@ -39,6 +39,8 @@ REWARDS = {
     "jpeg-compressibility": ("JPEG size", "Minus the picture's size as a JPEG, in kB."),
 }
 
+RECORDED = settings.ExploreConfig("a photo of a red circle left of a blue star")
+
 
 @dataclass
 class Session:
@@ -60,7 +62,7 @@ class FakeLab:
         *,
         delay: float = 0.02,
         broken: frozenset[tuple[int, int, int]] = frozenset(),
-        recorded: bool = True,
+        recorded: settings.ExploreConfig | None = RECORDED,
     ):
         self.artifacts = Artifacts(folder)
         self.delay = delay
@@ -68,7 +70,7 @@ class FakeLab:
         self.sessions: dict[str, Session] = {}
         self.commands: list[tuple[str, str]] = []
         if recorded:
-            self.recorded = self._add(settings.ExploreConfig("a photo of a red circle left of a blue star"))
+            self.recorded = self._add(recorded)
             self._run(self.recorded, pace=0.0)
         else:
             self.recorded = None
@@ -164,6 +166,7 @@ class FakeLab:
             "model": config.model,
             "state": "pending",
             "error": None,
+            "caution": None,
             "created": datetime.now(UTC).isoformat(),
             "config": settings.to_dict(config),
             "sigmas": [],
@@ -174,7 +177,7 @@ class FakeLab:
             "iterations": [],
             "arms": [],
             "cost": {"nfe": 0, "decodes": 0, "reward_calls": 0, "seconds": 0.0},
-            "job": {"id": 1, "status": "pending", "attempt": 1, "error": None, "queue_position": 0, "mode": "run"},
+            "job": {"id": 1, "status": "pending", "attempt": 1, "error": None, "queue_position": 1, "mode": "run"},
             "seq": 1,
         }
         self.sessions[record_id] = Session(view, config)

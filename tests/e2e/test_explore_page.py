@@ -5,19 +5,31 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import gradio as gr
 import pytest
 from gradio_client import Client
 from playwright.sync_api import Browser, Page, expect
 
+from app.ui.explore import ExplorePage
+from core.config import PRESETS, ExploreConfig
 from tests.e2e.explore_page import Explore
 from tests.e2e.fake_lab import FakeLab
+
+
+@pytest.fixture(scope="module")
+def short(serve: Callable[[Any], str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A site whose newest session searched nothing."""
+    config = ExploreConfig("a photo of a blue star", search=PRESETS["no-search"], rewards={"shapes-clip": 1.0})
+    return serve(FakeLab(tmp_path_factory.mktemp("short"), recorded=config))
 
 
 def test_first_visit_shows_a_finished_session_and_one_run(page: Page, site: str) -> None:
     shown = Explore(page, site)
     shown.expect_state("succeeded")
     expect(page.locator(".prompt")).to_have_text("a photo of a red circle left of a blue star")
-    expect(page.locator(".notice.hint")).to_contain_text("Press Run")
+    expect(page.locator(".notice.hint")).to_have_text(
+        "The newest finished session. Press Run to start one of your own."
+    )
     expect(shown.cells).to_have_count(10)
     expect(shown.rows).to_have_count(5)
     expect(shown.cards).to_have_count(6)
@@ -27,6 +39,7 @@ def test_first_visit_shows_a_finished_session_and_one_run(page: Page, site: str)
     for name in ("prompt", "preset", "model", "reward"):
         expect(shown.field(name)).to_be_visible()
     assert not page.locator("#field-seed").is_visible()
+    assert shown.field("preset").input_value() == "smart-grpo"
     page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
 
 
@@ -132,7 +145,7 @@ def test_bad_fields_are_told_beside_the_form_and_nothing_is_lost(page: Page, sit
     expect(problems).to_have_count(3)
     expect(page.locator(".lab-problems")).to_contain_text("Steps: expected a whole number from 2 to 100, got 1.5")
     expect(page.locator(".lab-problems")).to_contain_text(
-        "Seed: expected a whole number from 0 to 2.14748e+09, got nothing"
+        "Seed: expected a whole number from 0 to 2,147,483,647, got nothing"
     )
     expect(page.locator("#field-num_steps")).to_have_class(re.compile("lab-bad"))
     expect(shown.field("num_steps")).to_have_value("1.5")
@@ -170,7 +183,7 @@ def test_a_preset_fills_its_fields_and_a_change_is_named(page: Page, site: str, 
     assert lab.sessions[record].config.search.num_candidates == 6
     assert lab.sessions[record].config.search.preset == "one-shot, changed"
     expect(page.locator(".meta")).to_contain_text("one-shot,\u00a0changed")
-    expect(page.locator(".row:not(.to-come) .candidate")).to_have_count(6)
+    expect(shown.rows.locator(".candidate")).to_have_count(6)
     shown.press("Stop")
 
 
@@ -239,13 +252,61 @@ def test_the_outcome_marks_whoever_is_highest(page: Page, site: str, lab: FakeLa
         expect(page.locator(f".scores {line} .crown")).to_have_count(1)
         expect(page.locator(f".arm[data-arm='{best}'] {line} .crown")).to_have_count(1)
     expect(shown.cards.first).to_have_attribute("data-arm", "search")
-    expect(shown.cards.first).to_contain_text("270 evaluations")
+    expect(shown.cards.first).to_contain_text("270 evaluations, 135 decoded, 4.2 s")
+    expect(page.locator(".verdict")).to_contain_text("a reward it only watched")
     expect(page.locator(".verdict")).to_contain_text("One prompt and one seed")
+
+
+def test_a_new_tab_has_the_usual_settings_and_a_session_in_the_address_its_own(page: Page, short: str) -> None:
+    for query, preset, watched in (("", "smart-grpo", True), ("?session=s00001", "no-search", False)):
+        shown = Explore(page, short, query)
+        expect(shown.field("prompt")).to_have_value("a photo of a blue star")
+        expect(shown.field("preset")).to_have_value(preset)
+        shown.open_advanced()
+        expect(page.get_by_label("Verifier")).to_be_checked(checked=watched)
+
+
+def test_a_session_that_searched_nothing_is_not_called_a_search(page: Page, short: str) -> None:
+    shown = Explore(page, short)
+    expect(shown.cards.first.locator("h4")).to_have_text("This session")
+    expect(shown.cards.first).to_contain_text("Nothing was searched: ordinary random noise.")
+    expect(page.locator(".verdict")).to_contain_text("this session")
+    expect(page.locator(".verdict")).not_to_contain_text("the search")
+
+
+def test_the_last_row_shows_what_the_chosen_noise_led_to(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.cells.nth(5).locator("button").click()
+    used = page.locator(".board .row.used")
+    expect(used).to_contain_text("What the step led to with the noise that was chosen (the mean of the kept ones).")
+    assert used.locator(".reward").inner_text() == shown.cells.nth(5).locator(".reward").inner_text()
+    used.locator("button").click()
+    expect(page.locator("dialog.lightbox[open]")).to_contain_text("Step 6, the noise that was used")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("dialog.lightbox[open]")).to_contain_text("Step 6, iteration 5, candidate 5")
+
+
+def test_stop_after_the_end_is_no_error(lab: FakeLab) -> None:
+    pressed = gr.EventData(None, {"record": lab.recorded, "kind": "cancel"})
+    told, _ = ExplorePage(lab).command(pressed)  # type: ignore[arg-type]
+    assert json.loads(told)["kind"] == "update"
+    assert json.loads(told)["view"]["state"] == "succeeded"
+
+
+def test_a_caution_is_told_quietly(page: Page, site: str, lab: FakeLab) -> None:
+    assert lab.recorded
+    lab.sessions[lab.recorded].view["caution"] = "<b>This reward</b> can be fooled."
+    Explore(page, site)
+    expect(page.locator(".notice.caution")).to_have_text("<b>This reward</b> can be fooled.")
+    lab.sessions[lab.recorded].view["caution"] = None
 
 
 def test_an_unknown_session_is_told_as_text(page: Page, site: str) -> None:
     Explore(page, site, "?session=%3Cimg%20src%3Dx%20onerror%3D'window.hit%3D1'%3E")
     expect(page.locator(".notice.bad")).to_contain_text("<img src=x onerror='window.hit=1'>")
+    expect(page.locator(".notice.bad")).to_contain_text(
+        "Shown instead: \u201ca photo of a red circle left of a blue star\u201d"
+    )
     expect(page.locator(".film .cell")).to_have_count(10)
     assert page.evaluate("window.hit") is None
 
@@ -263,7 +324,7 @@ def test_nothing_sticks_out_sideways(browser: Browser, site: str, width: int, th
 
 
 def test_an_empty_lab_says_so(page: Page, serve: Callable[[Any], str], tmp_path: Any) -> None:
-    Explore(page, serve(FakeLab(tmp_path, recorded=False)))
+    Explore(page, serve(FakeLab(tmp_path, recorded=None)))
     expect(page.locator(".empty")).to_contain_text("Press Run")
 
 

@@ -70,7 +70,7 @@ def test_a_waiting_session_can_be_stopped_and_the_next_one_runs(page: Page, stac
     shown = Explore(page, stack.address)
     shown.run()
     shown.expect_state("pending")
-    expect(shown.status).to_have_text("Waiting for the worker.")
+    expect(shown.status).to_have_text("Waiting for the worker: one session runs at a time.")
     shown.press("Stop")
     shown.expect_state("cancelled")
     shown.run()
