@@ -1,8 +1,8 @@
 """Does the search help? `python -m core.shapes.compare [--json]`: searches and their controls, paired.
 
 30 held-out captions times 4 seeds. Every arm starts from the same x_1 (but best_of_seed), climbs the learned reward,
-and is judged by it and by the exact verifier, which no arm sees. Differences are against `no_search`, paired by prompt
-and seed; intervals are bootstrapped over prompts.
+and is judged by it and by the exact verifier, which no arm sees. Gains are over `--against` (no_search), paired by
+prompt and seed; intervals are bootstrapped over prompts.
 """
 
 import argparse
@@ -92,8 +92,8 @@ def bootstrap_interval(values: np.ndarray, num_bootstrap: int = 10_000, seed: in
     return float(low), float(high)
 
 
-def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row an arm: means, and differences to no_search with intervals."""
+def summarise(rows: Sequence[dict[str, Any]], against: str = "no_search") -> list[dict[str, Any]]:
+    """A row an arm: means, and differences to the arm `against` with intervals."""
     prompts = sorted({row["prompt"] for row in rows})
     seeds = sorted({row["seed"] for row in rows})
     table = []
@@ -106,10 +106,10 @@ def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         summary: dict[str, Any] = {"arm": arm}
         for measure in MEASURES:
             values = grid(arm, measure)
-            low, high = bootstrap_interval(values - grid("no_search", measure))
+            low, high = bootstrap_interval(values - grid(against, measure))
             summary[measure] = round(float(values.mean()), 4)
             summary[f"{measure}_gain"] = [
-                round(float((values - grid("no_search", measure)).mean()), 4),
+                round(float((values - grid(against, measure)).mean()), 4),
                 round(low, 4),
                 round(high, 4),
             ]
@@ -118,9 +118,9 @@ def summarise(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return table
 
 
-def as_markdown(table: Sequence[dict[str, Any]]) -> str:
+def as_markdown(table: Sequence[dict[str, Any]], against: str = "no_search") -> str:
     """The table as the README shows it."""
-    titles = ["arm", "learned reward", "gain over no_search", "verifier, partial", "gain", "verifier, strict", "gain"]
+    titles = ["arm", "learned reward", f"gain over {against}", "verifier, partial", "gain", "verifier, strict", "gain"]
     titles += ["NFE", "decodes"]
     lines = ["| " + " | ".join(titles) + " |", "| --- " * len(titles) + "|"]
     for row in table:
@@ -129,7 +129,7 @@ def as_markdown(table: Sequence[dict[str, Any]]) -> str:
             gain, low, high = row[f"{measure}_gain"]
             cells += [
                 f"{row[measure]:.3f}",
-                "" if row["arm"] == "no_search" else f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]",
+                "" if row["arm"] == against else f"{gain:+.3f} [{low:+.3f}, {high:+.3f}]",
             ]
         lines.append("| " + " | ".join([*cells, f"{row['nfe']:.0f}", f"{row['decodes']:.0f}"]) + " |")
     return "\n".join(lines)
@@ -142,6 +142,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--step-kind", default="sde", choices=("sde", "cps", "dance"))
+    parser.add_argument("--against", default="no_search", choices=ARMS, help="the arm that gains are measured over")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     captions = held_out_captions(arguments.prompts)
@@ -149,8 +150,8 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.processes) as pool:
         job = partial(run_pair, step_kind=arguments.step_kind)
         rows = [row for group in pool.map(job, *zip(*work, strict=True)) for row in group]
-    table = summarise(rows)
-    print(json.dumps({"table": table, "rows": rows}) if arguments.json else as_markdown(table))
+    table = summarise(rows, arguments.against)
+    print(json.dumps({"table": table, "rows": rows}) if arguments.json else as_markdown(table, arguments.against))
 
 
 if __name__ == "__main__":

@@ -58,3 +58,9 @@ def test_the_table_names_every_arm() -> None:
     table = as_markdown(summarise(rows(0.25)))
     assert all(f"| {arm} |" in table for arm in ARMS)
     assert "+0.250 [+0.250, +0.250]" in table
+
+
+def test_gains_can_be_measured_over_any_arm() -> None:
+    gains = {row["arm"]: row[f"{LEARNED}_gain"][0] for row in summarise(rows(0.25), against="smart-grpo")}
+    assert gains["smart-grpo"] == gains["ode"] == 0
+    assert gains["no_search"] == pytest.approx(-0.25)
