@@ -70,7 +70,7 @@ function card({arm, live, about, rewards}, open) {
       h('dt', {}, one.title, one.climbed ? h('small', {}, ' optimised') : null),
       h('dd', {}, arm.missing ? '\u2013' : one.value === null ? 'no number' : number(one.value), one.top ? h('span', {class: 'crown'}, 'highest') : null)))),
     arm.missing ? null : h('p', {class: 'cost', title: `${count(arm.decodes)} pictures decoded, ${count(arm.reward_calls)} scored`},
-      `${count(arm.nfe)} evaluations, ${count(arm.decodes)} decoded, ${seconds(arm.seconds)}`));
+      [`${count(arm.nfe)} evaluations`, `${count(arm.decodes)} decoded`, seconds(arm.seconds)].map(part => part.replaceAll(' ', '\u00a0')).join(', ')));
 }
 
 function largeItem(view, titles, arm) {

@@ -323,6 +323,20 @@ def test_nothing_sticks_out_sideways(browser: Browser, site: str, width: int, th
     page.close()
 
 
+def test_on_a_phone_a_run_is_scrolled_to_and_no_cell_is_cut(page: Page, site: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 900})
+    shown = Explore(page, site)
+    expect(shown.cells).to_have_count(10)
+    page.wait_for_function(
+        "() => { const film = document.querySelector('.film'), wide = film.children[0].offsetWidth;"
+        " return film.scrollLeft > 0 && Math.abs(film.scrollLeft / wide - Math.round(film.scrollLeft / wide)) < 0.03; }"
+    )
+    shown.run()
+    page.wait_for_function("Math.abs(document.querySelector('.lab-session').getBoundingClientRect().top) < 40")
+    shown.press("Stop")
+    shown.expect_state("cancelled")
+
+
 def test_an_empty_lab_says_so(page: Page, serve: Callable[[Any], str], tmp_path: Any) -> None:
     Explore(page, serve(FakeLab(tmp_path, recorded=None)))
     expect(page.locator(".empty")).to_contain_text("Press Run")
