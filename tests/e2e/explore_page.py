@@ -14,6 +14,7 @@ class Explore:
         page.goto(address + query)
         expect(page.locator("#run")).to_be_visible()
         expect(page.locator(".lab-session[data-state]")).to_be_visible()
+        page.wait_for_timeout(600)  # gradio fills the form a moment after the session is drawn; a hand is slower
 
     def field(self, name: str) -> Locator:
         return self.page.locator(f"#field-{name.replace('.', '-')}").locator("input, textarea").first

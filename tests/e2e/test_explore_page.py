@@ -163,7 +163,6 @@ def test_a_problem_in_a_folded_field_unfolds_it(page: Page, site: str) -> None:
     shown = Explore(page, site)
     shown.open_advanced()
     shown.field("search.elite_fraction").fill("0.1")
-    page.wait_for_timeout(300)  # folding at once, faster than a hand, can overtake gradio's note of what was typed
     page.locator("#advanced button").first.click()
     expect(shown.field("seed")).to_be_hidden()
     page.click("#run")
