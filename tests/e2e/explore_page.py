@@ -19,6 +19,15 @@ class Explore:
     def field(self, name: str) -> Locator:
         return self.page.locator(f"#field-{name.replace('.', '-')}").locator("input, textarea").first
 
+    def fill(self, name: str, value: str) -> None:
+        """Fill a field and see that it stays: gradio's own filling, as the page opens, can come after a fast hand's."""
+        for _ in range(5):
+            self.field(name).fill(value)
+            self.page.wait_for_timeout(400)
+            if self.field(name).input_value() == value:
+                return
+        raise AssertionError(f"the field {name} does not keep {value}")
+
     def write_prompt(self, text: str) -> None:
         self.field("prompt").fill(text)
 

@@ -162,7 +162,7 @@ def test_bad_fields_are_told_beside_the_form_and_nothing_is_lost(page: Page, sit
 def test_a_problem_in_a_folded_field_unfolds_it(page: Page, site: str) -> None:
     shown = Explore(page, site)
     shown.open_advanced()
-    shown.field("search.elite_fraction").fill("0.1")
+    shown.fill("search.elite_fraction", "0.1")
     page.locator("#advanced button").first.click()
     expect(shown.field("seed")).to_be_hidden()
     page.click("#run")
