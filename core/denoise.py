@@ -45,10 +45,3 @@ def estimate(
     if kind == "one_step":
         return one_step(latents, velocity(latents, sigma), sigma)
     return euler(latents, spaced(sigma, steps) if kind == "k_step" else rest, velocity)
-
-
-def evaluations(sigma: float, *, kind: Estimator, steps: int, rest: Sequence[float]) -> int:
-    """How many velocities `estimate` asks for."""
-    if sigma == 0:
-        return 0
-    return {"one_step": 1, "k_step": steps, "full": len(rest) - 1}[kind]
