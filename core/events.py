@@ -103,6 +103,22 @@ class SessionFinished:
     cost: Cost
 
 
+@dataclass(frozen=True)
+class CandidateFinished:
+    """A candidate rolled out to its true final picture: what its one-step guess was a guess of.
+
+    `rewards` and `total` are of that picture, `cost` is what this roll-out alone spent.
+    """
+
+    step: int
+    iteration: int
+    candidate: int
+    image: Any  # (H, W, 3) uint8
+    rewards: dict[str, float]
+    total: float
+    cost: Cost
+
+
 ExploreEvent: TypeAlias = SessionStarted | IterationScored | StepCommitted | ArmFinished | SessionFinished
 
 
