@@ -1,4 +1,4 @@
-"""The command line: `python -m app serve | worker | search | doctor | record-demo`.
+"""The command line: `python -m app COMMAND`; `--help` lists them.
 
 Whatever is wrong with what was asked is told in a sentence on standard error, with exit code 2.
 """
@@ -65,6 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--owner", help="the name that this worker's leases carry")
     _add_search_flags(_command(commands, "search", _search, "one search here and now, with a table of what it gained"))
     _command(commands, "doctor", _doctor, "what this machine has of what the lab needs")
+    reliable = _command(commands, "reliability", _reliability, "does an estimate's reward predict the final picture's?")
+    reliable.add_argument(
+        "--from-array", type=Path, required=True, metavar="FILE.npz", help="arrays proxy (P, K, S), truth (P, K[, S])"
+    )
+    reliable.add_argument("--num-elites", type=int, default=2, help="how many a search would keep (default: 2)")
+    reliable.add_argument("--draw", type=int, metavar="k", help="judge searches that see k random candidates of the K")
+    reliable.add_argument("--seed", type=int, default=0, help="of the bootstrap and the draws (default: 0)")
+    reliable.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     demo = _command(commands, "record-demo", _record_demo, "make the recording that a fresh lab opens with")
     demo.add_argument("--prompt", default=DEMO_PROMPT)
     demo.add_argument("--seed", type=int, default=0)
@@ -160,6 +168,14 @@ def _doctor(asked: argparse.Namespace) -> int:
     from app.doctor import doctor
 
     return doctor(read_settings(asked.data_dir))
+
+
+def _reliability(asked: argparse.Namespace) -> int:
+    from app.reliability import reliability
+
+    return reliability(
+        asked.from_array, num_elites=asked.num_elites, draw=asked.draw, seed=asked.seed, as_json=asked.json
+    )
 
 
 def _record_demo(asked: argparse.Namespace) -> int:
