@@ -47,6 +47,7 @@ class SearchConfig:
     result: ResultMode = "mean"
     selection: Selection = "top"
     min_std: float = 0.0
+    algorithm: str = "cem"
 
     @property
     def num_elites(self) -> int:
@@ -59,7 +60,7 @@ class ExploreConfig:
     """A whole session: one prompt and seed, the sampler, where and how to search, what to watch and compare with.
 
     `rewards` maps a reward's name to its weight in the searched sum; weight 0 only watches. The search runs at the
-    steps whose sigma lies in [`window_min`, `window_max`].
+    steps whose sigma lies in [`window_min`, `window_max`]; with `search_initial` it begins with x_1 itself, at sigma 1.
     """
 
     prompt: str
@@ -71,6 +72,7 @@ class ExploreConfig:
     noise_level: float | None = None
     window_min: float = 0.3
     window_max: float = 0.8
+    search_initial: bool = False
     search: SearchConfig = field(default_factory=SearchConfig)
     estimator: Estimator = "one_step"
     estimator_steps: int = 1
@@ -92,7 +94,13 @@ PRESETS: dict[str, SearchConfig] = {
     "one-shot-on-shell": SearchConfig("one-shot-on-shell", 25, 1, 0.48, result="mean_on_shell"),
     "random-elites": SearchConfig("random-elites", selection="random"),
     "best-of-k": SearchConfig("best-of-k", 25, 1, 1 / 25, result="best"),
+    "initial-noise": SearchConfig("initial-noise", 25, 1, 1 / 25, result="best"),
     "no-search": SearchConfig("no-search", 1, 0, 1.0),
+}
+# What a preset sets of the session besides its search, where that differs from a new session's; a window from 0 to 0
+# has no step in it.
+PRESET_SESSION: dict[str, dict[str, Any]] = {
+    "initial-noise": {"search_initial": True, "window_min": 0.0, "window_max": 0.0},
 }
 
 PRESET_HELP: dict[str, str] = {
@@ -102,8 +110,44 @@ PRESET_HELP: dict[str, str] = {
     "one-shot-on-shell": "One-shot with the mean rescaled to the size a real noise has.",
     "random-elites": "A control: the same rounds, but blind: kept noises are drawn at random. A search must beat it.",
     "best-of-k": "25 noises once; the single best is used.",
+    "initial-noise": "25 starting noises once; the single best is used, and no later step is searched.",
     "no-search": "Ordinary random noise at every step.",
 }
+
+# One sentence a setting, for the form and the command line alike.
+FIELD_HELP: dict[str, str] = {
+    "prompt": "What the picture should show.",
+    "seed": "Fixes every random number: the same seed and settings give the same pictures.",
+    "model": "The model that draws.",
+    "num_steps": "How many steps lead from noise to the picture.",
+    "guidance_scale": "How hard the prompt pulls; above 1 each velocity costs two evaluations.",
+    "step_kind": "How noise enters a step: sde as in the paper, cps without excess noise, ode none at all.",
+    "noise_level": "How much noise a step adds; empty takes the step kind's usual level.",
+    "window_min": "Steps whose noise level σ is below this are not searched.",
+    "window_max": "Steps above this are not searched: there a one-step guess says little.",
+    "search_initial": "Search the starting noise as well, before the first step.",
+    "search.preset": "A way of searching; its settings can be changed one by one.",
+    "search.num_candidates": "How many noises are tried in one iteration.",
+    "search.num_iterations": "How many times candidates are drawn, each time from the best before.",
+    "search.elite_fraction": "The share of each iteration that is kept: .48 of 5 keeps 2.",
+    "search.reading": "Where a noise is scored: literal as the paper prints it, sde where the sampler really goes.",
+    "search.result": "Which noise is used in the end: the mean of the kept, a sample, the best, or the mean rescaled.",
+    "search.selection": "Who is kept: top by reward, or random, which is blind and a control.",
+    "search.min_std": "The search's spread never falls below this; 0 lets it collapse.",
+    "search.algorithm": "What draws the candidates and learns from them: cem, or one that a plug-in brought.",
+    "estimator": "How the final picture is guessed for scoring: one step, a few, or the whole way.",
+    "estimator_steps": "How many steps a k-step estimate takes; the others do not use it.",
+    "rewards": "What scores the pictures, with weights; weight 0 only watches.",
+    "arms": "Other ways to a picture from the same start or for the same cost.",
+    "batch_size": "How many pictures the model works on at once, at most.",
+    "threads": "How many CPU threads the session uses; another number rounds differently.",
+}
+
+
+def preset_session(name: str) -> dict[str, Any]:
+    """The settings outside `search` that a preset decides, the same ones for every preset."""
+    usual = {name: getattr(ExploreConfig, name) for values in PRESET_SESSION.values() for name in values}
+    return usual | PRESET_SESSION.get(name, {})
 
 
 def _number(low: float, high: float, *, whole: bool = False) -> Callable[[Any], str | None]:
@@ -145,6 +189,10 @@ def _prompt(value: Any) -> str | None:
     return None
 
 
+def _flag(value: Any) -> str | None:
+    return None if isinstance(value, bool) else f"expected true or false, got {_shown(value)}"
+
+
 def _name(value: Any) -> str | None:
     return None if isinstance(value, str) and 0 < len(value) <= 200 else f"expected a name, got {_shown(value)}"
 
@@ -177,6 +225,7 @@ _SEARCH_CHECKS: dict[str, Callable[[Any], str | None]] = {
     "result": _one_of(RESULT_MODES),
     "selection": _one_of(SELECTIONS),
     "min_std": _number(0, 1),
+    "algorithm": _name,
 }
 _EXPLORE_CHECKS: dict[str, Callable[[Any], str | None]] = {
     "prompt": _prompt,
@@ -188,6 +237,7 @@ _EXPLORE_CHECKS: dict[str, Callable[[Any], str | None]] = {
     "noise_level": lambda value: None if value is None else _number(0, 5)(value),
     "window_min": _number(0, 1),
     "window_max": _number(0, 1),
+    "search_initial": _flag,
     "estimator": _one_of(ESTIMATORS),
     "estimator_steps": _number(1, 20, whole=True),
     "rewards": _rewards,
@@ -210,9 +260,10 @@ def problems_of(config: ExploreConfig) -> dict[str, str]:
         )
     if not problems and config.window_min > config.window_max:
         problems["window_min"] = f"expected at most window_max ({config.window_max:g}), got {config.window_min:g}"
-    if not problems and config.step_kind == "ode" and search.num_iterations:
+    only_initial = config.search_initial and config.window_max == 0
+    if not problems and config.step_kind == "ode" and search.num_iterations and not only_initial:
         problems["step_kind"] = (
-            "an ode step has no noise to search: expected sde, cps or dance, or the preset no-search"
+            "an ode step has no noise to search: expected sde, cps or dance, or the preset no-search or initial-noise"
         )
     return problems
 
@@ -251,6 +302,14 @@ def from_dict(plain: Any) -> ExploreConfig:
 
 
 def config_hash(config: ExploreConfig) -> str:
-    """A short digest of everything that decides the result."""
-    text = json.dumps(to_dict(config), sort_keys=True, separators=(",", ":"))
+    """A short digest of everything that decides the result.
+
+    Settings that came later count only where they are used, so that a session keeps the digest it was stored with.
+    """
+    plain = to_dict(config)
+    if not config.search_initial:
+        del plain["search_initial"]
+    if config.search.algorithm == SearchConfig.algorithm:
+        del plain["search"]["algorithm"]
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
