@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.orders import Orders, Position, position_of, read_orders
+from app.presence import announce
 from app.recorder import Recorder, place_of
 from app.settings import Settings
 from app.toolbox import Resident, Toolbox, torch_toolbox
@@ -193,6 +194,7 @@ def work(
         signal.signal(number, lambda *_: _stop_or_leave(stop))
     if supervised:
         threading.Thread(target=_watch_parent, args=(stop,), name="parent", daemon=True).start()
+    tell_ready = announce(settings.data_dir, settings.device)
     database = open_database(settings.database)
     try:
         worker = Worker(
@@ -203,6 +205,7 @@ def work(
             poll_seconds=settings.poll_seconds,
         )
         worker.resident.warm_up()
+        tell_ready()
         log.info("ready")
         worker.run(stop)
     finally:
