@@ -14,6 +14,7 @@ from fastapi import FastAPI, HTTPException  # noqa: E402
 from fastapi.responses import FileResponse, PlainTextResponse  # noqa: E402
 from fastapi.staticfiles import StaticFiles  # noqa: E402
 
+from app import api  # noqa: E402
 from app.security import Guard  # noqa: E402
 from app.ui import explore  # noqa: E402
 from app.ui.theme import theme  # noqa: E402
@@ -51,6 +52,7 @@ def create_app(lab: "Lab", *, host: str = "127.0.0.1") -> FastAPI:
         """Answers once the site is up."""
         return PlainTextResponse("ok")
 
+    api.mount(app, lab)
     gr.mount_gradio_app(
         app,
         explore.build(lab),

@@ -28,6 +28,7 @@ from core.schedule import shifted
 from core.shapes.scenes import parse_caption
 from storage import jobs, sessions
 from storage.artifacts import Artifacts
+from storage.counter import last_seq
 from storage.engine import Database, open_database
 
 EMBEDDED_MODEL = "shapes-sd3"
@@ -116,7 +117,7 @@ class Lab:
     def session_view(self, record_id: str, after_seq: int | None = None) -> dict[str, Any] | None:
         """Everything a page shows of a session, or None when nothing is newer than `after_seq`. Raises StorageError."""
         with self.database.read() as tx:
-            if after_seq is not None and jobs.last_seq(tx, record_id) == after_seq:
+            if after_seq is not None and last_seq(tx, record_id) == after_seq:
                 return None
             view = sessions.view(tx, record_id)
         config = from_dict(view["config"])

@@ -28,3 +28,7 @@ class SearchError(LabError):
 
 class StorageError(LabError):
     """Something stored is missing, foreign or of another schema."""
+
+
+class NotFound(StorageError):
+    """Nothing is stored under the id that was given."""

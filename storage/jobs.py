@@ -14,12 +14,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.errors import StorageError
+from storage.counter import advance, advance_waiting
 from storage.tables import job_commands, job_events, jobs, records
 from storage.values import checked_id, clean, dumps, missing
 
 STATUSES = ("pending", "running", "paused", "succeeded", "failed", "cancelled")
 FINAL = ("succeeded", "failed", "cancelled")
 COMMANDS = ("pause", "step", "continue", "cancel", "elites")
+# A session's own job decides the record's state and hears its commands; jobs of any other kind run beside it.
+OWN = "explore"
+FINISH = "finish"
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 5.0
 MAX_LOST = 10
@@ -66,19 +70,26 @@ class JobEvent:
 def enqueue(
     tx: Session, *, kind: str, record_id: str, lane: str = "interactive", payload: Mapping[str, Any] | None = None
 ) -> int:
-    """Put a job at the end of a lane's queue and return its id. A record has at most one job that has not ended."""
+    """Put a job at the end of a lane's queue and return its id.
+
+    A record has at most one job of its own that has not ended; roll-outs of its candidates may wait beside it.
+    """
     # Locked until the end of the transaction, so that two callers cannot both find no job.
     if (
         tx.execute(sa.select(records.c.id).where(records.c.id == checked_id(record_id)).with_for_update()).first()
         is None
     ):
         raise missing(record_id)
-    if tx.scalar(sa.select(jobs.c.id).where(jobs.c.record_id == record_id, jobs.c.status.not_in(FINAL))) is not None:
+    live = (jobs.c.record_id == record_id, jobs.c.kind == kind, jobs.c.status.not_in(FINAL))
+    if kind != FINISH and tx.scalar(sa.select(jobs.c.id).where(*live)) is not None:
         raise StorageError(f"{record_id} already has a job that has not ended")
     row = {"kind": kind, "record_id": record_id, "lane": lane, "status": "pending", "payload": dict(payload or {})}
     result = tx.execute(sa.insert(jobs).values(row | {"created_at": time.time()}))
     job_id = int(result.inserted_primary_key[0])  # type: ignore[attr-defined]
-    _show_status(tx, job_id, record_id, "pending", None)
+    in_line = (jobs.c.lane == lane, jobs.c.status.not_in(FINAL), jobs.c.id != job_id)
+    last = tx.scalar(sa.select(sa.func.max(jobs.c.rank)).where(*in_line))
+    tx.execute(sa.update(jobs).where(jobs.c.id == job_id).values(rank=max(float(job_id), (last or 0.0) + 1)))
+    _show_status(tx, _job(tx, job_id), "pending", None)
     return job_id
 
 
@@ -91,14 +102,15 @@ def waiting(tx: Session, *, lane: str, now: float | None = None) -> bool:
 def claim(
     tx: Session, *, lane: str, owner: str, now: float | None = None, lease_seconds: float = LEASE_SECONDS
 ) -> Claim | None:
-    """Take the lane's oldest job that waits or whose worker's lease has run out; None when there is none.
+    """Take the lane's next job: roll-outs first, then by rank, among those that wait or whose worker's lease has run
+    out. None when there is none.
 
     A job that lost `MAX_LOST` workers without one event between is failed instead: it kills whoever touches it.
     """
     now = time.time() if now is None else now
     free = _free(now)
-    oldest = sa.select(jobs.c.id, jobs.c.attempt, jobs.c.status, jobs.c.lost).where(jobs.c.lane == lane, free)
-    while (found := tx.execute(oldest.order_by(jobs.c.id).limit(1)).first()) is not None:
+    queue = sa.select(jobs.c.id, jobs.c.attempt, jobs.c.status, jobs.c.lost).where(jobs.c.lane == lane, free)
+    while (found := tx.execute(queue.order_by(*line()).limit(1)).first()) is not None:
         lost = found.lost + (found.status == "running")
         taken = tx.execute(
             sa.update(jobs)
@@ -113,7 +125,7 @@ def claim(
         job = _job(tx, found.id)
         held = Claim(job.id, job.record_id, job.kind, job.attempt, owner, job.payload)
         if lost < MAX_LOST:
-            _show_status(tx, job.id, job.record_id, "running", None)
+            _show_status(tx, job, "running", None)
             return held
         finish(tx, held, "failed", f"the worker died {lost} times in a row on this job without getting any further")
     return None
@@ -240,6 +252,7 @@ def append_event(
     seq = _next(tx, job_id, jobs.c.last_event)
     row = {"job_id": job_id, "seq": seq, "kind": kind, "step": step, "iteration": iteration, "created_at": time.time()}
     tx.execute(sa.insert(job_events).values(row))
+    advance(tx, _job(tx, job_id).record_id)
     return seq
 
 
@@ -254,18 +267,13 @@ def events_after(tx: Session, job_id: int, seq: int) -> list[JobEvent]:
 
 
 def latest_job(tx: Session, record_id: str) -> int | None:
-    """The id of a record's newest job."""
-    return tx.scalar(sa.select(sa.func.max(jobs.c.id)).where(jobs.c.record_id == checked_id(record_id)))
-
-
-def last_seq(tx: Session, record_id: str) -> int:
-    """The number of the newest event of a record's newest job; 0 without one. Cheap: ask it before `view`."""
-    job_id = latest_job(tx, record_id)
-    return 0 if job_id is None else _job(tx, job_id).last_event
+    """The id of the newest job of a record's own; roll-outs beside it do not count."""
+    own = (jobs.c.record_id == checked_id(record_id), jobs.c.kind == OWN)
+    return tx.scalar(sa.select(sa.func.max(jobs.c.id)).where(*own))
 
 
 def job_view(tx: Session, record_id: str) -> dict[str, Any] | None:
-    """A record's newest job as pages show it; None without one.
+    """The newest job of a record's own as pages show it; None without one.
 
     `queue_position` is 1 for the next to be taken and None unless the job waits; `refusal` is why the latest command
     was not followed, None if it was.
@@ -276,8 +284,7 @@ def job_view(tx: Session, record_id: str) -> dict[str, Any] | None:
     job = _job(tx, job_id)
     position = None
     if job.status == "pending":
-        ahead = (jobs.c.lane == job.lane, jobs.c.status == "pending", jobs.c.id <= job_id)
-        position = tx.scalar(sa.select(sa.func.count()).select_from(jobs).where(*ahead))
+        position = 1 + waiting_jobs(tx, job.lane).index(job_id)
     refusals = sa.select(job_commands.c.refusal).where(job_commands.c.job_id == job_id)
     return {
         "id": job_id,
@@ -295,6 +302,17 @@ def _mode(job: sa.Row, waiting: list[Command]) -> str:
     modes = {"pause": "pausing", "step": "stepping", "continue": "run"}
     asked = [modes[one.kind] for one in waiting if one.kind in modes]
     return "paused" if job.status == "paused" else (asked or ["run"])[-1]
+
+
+def line() -> tuple[sa.ColumnElement[Any], ...]:
+    """The order in which jobs are taken."""
+    return (sa.case((jobs.c.kind == FINISH, 0), else_=1), jobs.c.rank, jobs.c.id)
+
+
+def waiting_jobs(tx: Session, lane: str) -> list[int]:
+    """The jobs that wait in a lane, the next one first."""
+    pending = sa.select(jobs.c.id).where(jobs.c.lane == lane, jobs.c.status == "pending")
+    return list(tx.scalars(pending.order_by(*line())))
 
 
 def _free(now: float) -> sa.ColumnElement[bool]:
@@ -336,7 +354,7 @@ def _leave(tx: Session, job_id: int, status: str, error: str | None) -> None:
     error = None if error is None else clean(error)
     free = {"status": status, "error": error, "lease_owner": None, "lease_expires_at": None}
     tx.execute(sa.update(jobs).where(jobs.c.id == job_id).values(free))
-    _show_status(tx, job_id, _job(tx, job_id).record_id, status, error)
+    _show_status(tx, _job(tx, job_id), status, error)
 
 
 def _end(tx: Session, job_id: int, status: str, error: str | None) -> None:
@@ -346,7 +364,9 @@ def _end(tx: Session, job_id: int, status: str, error: str | None) -> None:
     _leave(tx, job_id, status, error)
 
 
-def _show_status(tx: Session, job_id: int, record_id: str, status: str, error: str | None) -> None:
-    """A record's state is its newest job's status: change them together."""
-    tx.execute(sa.update(records).where(records.c.id == record_id).values(state=status, error=error))
-    append_event(tx, job_id, "status")
+def _show_status(tx: Session, job: sa.Row, status: str, error: str | None) -> None:
+    """A record's state is the status of the newest job of its own: change them together."""
+    if job.kind == OWN:
+        tx.execute(sa.update(records).where(records.c.id == job.record_id).values(state=status, error=error))
+    append_event(tx, job.id, "status")
+    advance_waiting(tx, job.lane)

@@ -4,6 +4,7 @@ Every function works in the transaction `tx` it is given. Saving is idempotent: 
 replaces what was there, so each row is the latest run's and there is never a second one.
 """
 
+import math
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,13 +15,24 @@ from sqlalchemy.orm import Session
 
 from core.config import ExploreConfig, config_hash, from_dict, to_dict
 from core.errors import StorageError
-from core.events import ArmFinished, Cost, IterationScored, SessionFinished, SessionStarted, StepCommitted
+from core.events import (
+    ArmFinished,
+    CandidateFinished,
+    Cost,
+    IterationScored,
+    SessionFinished,
+    SessionStarted,
+    StepCommitted,
+)
+from storage.counter import advance
 from storage.jobs import STATUSES
 from storage.tables import (
     arm_rewards,
     arms,
     candidate_rewards,
     candidates,
+    finish_rewards,
+    finishes,
     iterations,
     records,
     sessions,
@@ -38,6 +50,7 @@ __all__ = [
     "referenced_artifacts",
     "save_arm",
     "save_elites",
+    "save_finish",
     "save_finished",
     "save_iteration",
     "save_started",
@@ -82,6 +95,7 @@ def set_state(tx: Session, record_id: str, state: str, error: str | None = None)
     if state not in STATUSES:
         raise StorageError(f"a state is expected to be one of {', '.join(STATUSES)}, got {state!r}")
     _change_record(tx, record_id, state=state, error=None if error is None else clean(error))
+    advance(tx, record_id)
 
 
 def save_started(tx: Session, record_id: str, event: SessionStarted, latents_name: str) -> None:
@@ -95,6 +109,7 @@ def save_started(tx: Session, record_id: str, event: SessionStarted, latents_nam
         "latents": latents_name,
     }
     _change_session(tx, record_id, row)
+    advance(tx, record_id)
 
 
 def save_iteration(
@@ -105,16 +120,20 @@ def save_iteration(
         raise StorageError(f"expected {len(event.total)} pictures, one a candidate, got {len(image_names)}")
     _require_session(tx, record_id)
     key = {"record_id": record_id, "step": event.step, "iteration": event.iteration}
+    elites = [int(index) for index in event.elites]
     row = {
         "sheet": sheet_name,
-        "elites": [int(index) for index in event.elites],
+        "elites": elites,
         "mean_norm": number(event.mean_norm),
         "std_quantiles": numbers(event.std_quantiles),
         "cosine": number(event.cosine),
         "over_noise": number(event.over_noise),
         "batch_size": event.batch_size,
     }
-    _replace(tx, iterations, key, row | _cost(event.cost))
+    totals = numbers(event.total)
+    _replace(
+        tx, iterations, key, row | summary(dict(enumerate(totals)), elites) | _cost(event.cost) | _stamp(tx, record_id)
+    )
     per_candidate = zip(image_names, event.total, event.norms, event.kurtosis, strict=True)
     _insert(
         tx,
@@ -141,18 +160,14 @@ def save_elites(tx: Session, record_id: str, step: int, iteration: int, elites: 
     """Replace an iteration's elites by those a person chose; the session goes on, and resumes, with them."""
     chosen = [int(index) for index in elites]
     where = (iterations.c.record_id == record_id, iterations.c.step == step, iterations.c.iteration == iteration)
-    known = set(
-        tx.scalars(
-            sa.select(candidates.c.candidate).where(
-                candidates.c.record_id == record_id, candidates.c.step == step, candidates.c.iteration == iteration
-            )
-        )
-    )
+    of_it = (candidates.c.record_id == record_id, candidates.c.step == step, candidates.c.iteration == iteration)
+    known = dict(tx.execute(sa.select(candidates.c.candidate, candidates.c.total).where(*of_it)).tuples().all())
     if not known:
         raise StorageError(f"session {record_id} has no iteration {iteration} at step {step}")
-    if not chosen or len(set(chosen)) != len(chosen) or not known.issuperset(chosen):
+    if not chosen or len(set(chosen)) != len(chosen) or not known.keys() >= set(chosen):
         raise StorageError(f"expected some of the candidates 0 to {max(known)}, each once, got {chosen}")
-    tx.execute(sa.update(iterations).where(*where).values(elites=chosen))
+    changed = {"elites": chosen, "total_threshold": summary(known, chosen)["total_threshold"]}
+    tx.execute(sa.update(iterations).where(*where).values(changed | _stamp(tx, record_id)))
 
 
 def save_step(tx: Session, record_id: str, event: StepCommitted, latents_name: str, image_name: str) -> None:
@@ -165,7 +180,7 @@ def save_step(tx: Session, record_id: str, event: StepCommitted, latents_name: s
         "noise_norm": number(event.noise_norm),
         "log_prob": number(event.log_prob),
     }
-    _replace(tx, steps, key, row | _cost(event.cost))
+    _replace(tx, steps, key, row | _cost(event.cost) | _stamp(tx, record_id))
     _insert(tx, step_rewards, (key | reward for reward in _rewards(event.rewards)))
     _change_record(tx, record_id, picture=image_name)
 
@@ -175,21 +190,41 @@ def save_arm(tx: Session, record_id: str, event: ArmFinished, latents_name: str,
     _require_session(tx, record_id)
     key = {"record_id": record_id, "arm": event.arm}
     row = {"image": image_name, "latents": latents_name, "trajectories": event.trajectories}
-    _replace(tx, arms, key, {**row, "trail": numbers(event.trail)} | _cost(event.cost))
+    _replace(tx, arms, key, {**row, "trail": numbers(event.trail)} | _cost(event.cost) | _stamp(tx, record_id))
     _insert(tx, arm_rewards, (key | reward for reward in _rewards(event.rewards)))
     config = get_config(tx, record_id)
     found: dict[str, dict[str, float]] = {}
     for one in tx.execute(sa.select(arm_rewards).where(arm_rewards.c.record_id == record_id)):
         found.setdefault(one.arm, {})[one.name] = one.value
     headline = {arm: weighted(config.rewards, found[arm]) for arm in arm_order(config, found)}
-    _change_record(tx, record_id, headline=headline)
+    _change_record(tx, record_id, headline=headline, reward=headline.get("search"))
     if event.arm == "search":
         _change_record(tx, record_id, picture=image_name)
+
+
+def save_finish(tx: Session, record_id: str, event: CandidateFinished, image_name: str) -> None:
+    """Keep the true final picture of a candidate; its cost is its own and no part of the session's."""
+    place = {"step": event.step, "iteration": event.iteration, "candidate": event.candidate}
+    scored = [
+        candidates.c.record_id == checked_id(record_id),
+        *(candidates.c[name] == at for name, at in place.items()),
+    ]
+    if tx.execute(sa.select(candidates.c.candidate).where(*scored)).first() is None:
+        _require_session(tx, record_id)
+        raise StorageError(
+            f"session {record_id} has no candidate {event.candidate} at step {event.step}, iteration {event.iteration}"
+        )
+    key = {"record_id": record_id} | place
+    total = number(event.total)
+    row = {"image": image_name, "total": total, "finite": total is not None}
+    _replace(tx, finishes, key, row | _cost(event.cost) | _stamp(tx, record_id))
+    _insert(tx, finish_rewards, (key | reward for reward in _rewards(event.rewards)))
 
 
 def save_finished(tx: Session, record_id: str, event: SessionFinished) -> None:
     """Keep what the session cost in all."""
     _change_session(tx, record_id, _cost(event.cost) | {"finished_at": time.time()})
+    advance(tx, record_id)
     set_state(tx, record_id, "succeeded")
 
 
@@ -217,8 +252,24 @@ def list_records(
 def referenced_artifacts(tx: Session) -> set[str]:
     """The names of all stored files that some row still needs."""
     columns = [records.c.picture, sessions.c.latents, steps.c.latents, steps.c.image]
-    columns += [iterations.c.sheet, candidates.c.image, arms.c.image, arms.c.latents]
+    columns += [iterations.c.sheet, candidates.c.image, arms.c.image, arms.c.latents, finishes.c.image]
     return {name for column in columns for name in tx.scalars(sa.select(column).where(column.is_not(None)).distinct())}
+
+
+def summary(totals: Mapping[int, float | None], elites: Iterable[int]) -> dict[str, Any]:
+    """What an iteration's candidates came to: `totals` by candidate, None where one is not finite."""
+    finite = [value for value in totals.values() if value is not None]
+    return {
+        "num_candidates": len(totals),
+        "num_finite": len(finite),
+        "total_best": max(finite, default=None),
+        "total_mean": math.fsum(finite) / len(finite) if finite else None,
+        "total_threshold": min((value for one in elites if (value := totals.get(one)) is not None), default=None),
+    }
+
+
+def _stamp(tx: Session, record_id: str) -> dict[str, int]:
+    return {"seq": advance(tx, record_id)}
 
 
 def _listed(row: sa.Row) -> dict[str, Any]:

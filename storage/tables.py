@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 # Names for every constraint: a migration can only change what it can name.
@@ -44,6 +45,11 @@ def _cost() -> list[Column]:
         Column("reward_calls", Integer, nullable=False, default=0),
         Column("seconds", Double, nullable=False, default=0.0),
     ]
+
+
+def _seq() -> Column:
+    """The record's counter when the row was last written: what is newer than a page's cursor has a higher one."""
+    return Column("seq", Integer, nullable=False, default=0, server_default="0")
 
 
 def _session_key() -> Column:
@@ -80,6 +86,9 @@ records = Table(
     Column("config", JSON, nullable=False),
     Column("config_hash", String(64), nullable=False),
     Column("picture", ARTIFACT),
+    Column("reward", Double),  # the headline of the search's own arm, to sort by
+    Column("erased", Boolean, nullable=False, default=False, server_default=false()),  # gone for good; rows go in turns
+    _seq(),  # raised by whatever a page would show: see storage.counter
     Index(None, "created_at", "id"),
     Index(None, "parent"),
 )
@@ -108,6 +117,7 @@ steps = Table(
     Column("noise_norm", Double),
     Column("log_prob", Double),
     *_cost(),  # since the session began
+    _seq(),
 )
 
 step_rewards = Table(
@@ -133,6 +143,14 @@ iterations = Table(
     Column("over_noise", Double),
     Column("batch_size", Integer, nullable=False),
     *_cost(),  # since the session began
+    # What its candidates came to, so that nobody has to read them all to say it.
+    Column("num_candidates", Integer, nullable=False, default=0, server_default="0"),
+    Column("num_finite", Integer, nullable=False, default=0, server_default="0"),
+    Column("total_best", Double),
+    Column("total_mean", Double),  # of the finite totals
+    Column("total_threshold", Double),  # the lowest total among its elites
+    _seq(),
+    Index(None, "record_id", "seq"),
 )
 
 candidates = Table(
@@ -179,6 +197,7 @@ arms = Table(
     Column("trajectories", Integer, nullable=False),
     Column("trail", JSON, nullable=False),
     *_cost(),  # the arm's own
+    _seq(),
 )
 
 arm_rewards = Table(
@@ -188,6 +207,46 @@ arm_rewards = Table(
     Column("arm", String(40), primary_key=True),
     *_reward(),
     ForeignKeyConstraint(["record_id", "arm"], ["arms.record_id", "arms.arm"], ondelete="CASCADE"),
+)
+
+# A candidate rolled out to its true final picture. It hangs from the session, not from the candidate: an iteration that
+# a resumed run records again is the same iteration.
+finishes = Table(
+    "finishes",
+    metadata,
+    _session_key(),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("iteration", Integer, primary_key=True, autoincrement=False),
+    Column("candidate", Integer, primary_key=True, autoincrement=False),
+    Column("image", ARTIFACT, nullable=False),
+    Column("total", Double),
+    Column("finite", Boolean, nullable=False),
+    *_cost(),  # of this roll-out alone
+    _seq(),
+    Index(None, "record_id", "seq"),
+)
+
+finish_rewards = Table(
+    "finish_rewards",
+    metadata,
+    Column("record_id", RECORD_ID, primary_key=True),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("iteration", Integer, primary_key=True, autoincrement=False),
+    Column("candidate", Integer, primary_key=True, autoincrement=False),
+    *_reward(),
+    ForeignKeyConstraint(
+        ["record_id", "step", "iteration", "candidate"],
+        ["finishes.record_id", "finishes.step", "finishes.iteration", "finishes.candidate"],
+        ondelete="CASCADE",
+    ),
+)
+
+# Facts about the whole lab, such as which record is the recorded session that a fresh lab opens with.
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 jobs = Table(
@@ -208,6 +267,10 @@ jobs = Table(
     Column("created_at", Double, nullable=False),
     Column("last_event", Integer, nullable=False, default=0),
     Column("last_command", Integer, nullable=False, default=0),
+    Column("rank", Double, nullable=False, default=0.0, server_default="0"),  # the queue's order
+    Column("claimed_at", Double),  # when the present or latest attempt began
+    Column("claimed_units", Double),  # what was done of it then: see storage.progress
+    Column("ended_at", Double),
     Index(None, "lane", "status", "id"),
     Index(None, "record_id"),
     sqlite_autoincrement=True,  # a job's number is never given to another

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from core.config import ExploreConfig
-from core.errors import StorageError
+from core.errors import NotFound
 
 
 def dumps(value: Any) -> str:
@@ -60,12 +60,12 @@ def arm_order(config: ExploreConfig, found: Iterable[str]) -> list[str]:
 
 
 def checked_id(record_id: str) -> str:
-    """The id, if a record could have it: ids come from addresses people can type. StorageError otherwise."""
+    """The id, if a record could have it: ids come from addresses people can type. NotFound otherwise."""
     if not isinstance(record_id, str) or not record_id.isascii() or not record_id.isalnum():
         raise missing(record_id)
     return record_id
 
 
-def missing(record_id: str) -> StorageError:
+def missing(record_id: str) -> NotFound:
     """The error for an id that no record has."""
-    return StorageError(f"there is no session {record_id!r:.60}")
+    return NotFound(f"there is no session {record_id!r:.60}")

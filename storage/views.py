@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from core.config import ExploreConfig, from_dict
 from core.events import Cost, IterationState
-from storage.jobs import job_view, last_seq
+from storage.counter import last_seq
+from storage.jobs import job_view
 from storage.tables import (
     arm_rewards,
     arms,
@@ -88,7 +89,7 @@ def view(tx: Session, record_id: str) -> dict[str, Any]:
 
 def record_row(tx: Session, record_id: str) -> sa.Row:
     """A record's row; StorageError when there is none. The id may come from anywhere."""
-    found = tx.execute(sa.select(records).where(records.c.id == checked_id(record_id))).first()
+    found = tx.execute(sa.select(records).where(records.c.id == checked_id(record_id), ~records.c.erased)).first()
     if found is None:
         raise missing(record_id)
     return found

@@ -1,0 +1,145 @@
+"""What pages ask for and change beside the session they show: plain JSON under /lab/api.
+
+The lab's own errors become sentences: 404 for what is not there, 422 for what cannot be done, each `{"detail": text}`.
+Handlers are ordinary functions, so that the server runs them in its threads: they wait for the database.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from core.errors import LabError, NotFound
+
+if TYPE_CHECKING:
+    from app.services import Lab
+
+PREFIX = "/lab/api"
+BODY_BYTES = 64 * 1024
+
+
+class TooLarge(LabError):
+    """A request's body is larger than anything that is meant to be sent."""
+
+
+async def limited_body(request: Request, limit: int) -> bytes:
+    """A request's body, read no further than `limit` bytes. Raises TooLarge, also where no length was told."""
+    said = request.headers.get("content-length", "0")
+    body = b""
+    if not said.isdecimal() or int(said) <= limit:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                break
+        else:
+            return body
+    raise TooLarge(f"expected at most {limit:,} bytes, got more")
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """A request's body as a JSON object; no body is an empty one. Raises LabError for anything else."""
+    body = await limited_body(request, BODY_BYTES)
+    try:
+        found = json.loads(body, parse_constant=_no_constant) if body else {}
+    except (ValueError, RecursionError) as error:
+        raise LabError(f"expected a JSON object, got something that cannot be read as JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise LabError(f"expected a JSON object, got {type(found).__name__}")
+    return found
+
+
+Body = Annotated[dict[str, Any], Depends(json_object)]
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def mount(app: FastAPI, lab: "Lab") -> None:
+    """Put every route under /lab/api, and the answers to what goes wrong there."""
+    for kind, status in ((LabError, 422), (NotFound, 404), (TooLarge, 413)):
+        app.add_exception_handler(kind, _answer(status))
+    for routes in (record_routes, queue_routes, session_routes):
+        app.include_router(routes(lab), prefix=PREFIX)
+
+
+def _answer(status: int) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
+    async def answer(_request: Request, error: Exception) -> JSONResponse:
+        # A message may quote what was sent, and that may be half of a surrogate pair.
+        return JSONResponse({"detail": str(error).encode("utf-8", "replace").decode()}, status)
+
+    return answer
+
+
+def record_routes(lab: "Lab") -> APIRouter:
+    """The library: what there is, and what a person may change of it."""
+    routes = APIRouter()
+
+    @routes.get("/records")
+    def records(request: Request) -> dict[str, Any]:
+        return lab.records(**_query(request.query_params))
+
+    @routes.post("/records/{record_id}")
+    def change(record_id: str, body: Body) -> dict[str, Any]:
+        return lab.change_record(record_id, body)
+
+    @routes.post("/records/{record_id}/trash")
+    def trash(record_id: str) -> dict[str, Any]:
+        return lab.trash_record(record_id)
+
+    @routes.post("/records/{record_id}/restore")
+    def restore(record_id: str) -> dict[str, Any]:
+        return lab.restore_record(record_id)
+
+    @routes.delete("/records/{record_id}")
+    def delete(record_id: str) -> dict[str, Any]:
+        lab.delete_record(record_id)
+        return {"deleted": record_id}
+
+    return routes
+
+
+def queue_routes(lab: "Lab") -> APIRouter:
+    """What runs, what waits, and what a person may do about it."""
+    routes = APIRouter()
+
+    @routes.get("/queue")
+    def queue() -> dict[str, Any]:
+        return lab.queue()
+
+    @routes.post("/queue/{job_id}/cancel")
+    def cancel(job_id: str) -> dict[str, Any]:
+        return lab.cancel_job(job_id)
+
+    @routes.post("/queue/{job_id}/retry")
+    def retry(job_id: str) -> dict[str, Any]:
+        return lab.retry_job(job_id)
+
+    @routes.post("/queue/{job_id}/move")
+    def move(job_id: str, body: Body) -> dict[str, Any]:
+        return lab.move_job(job_id, body.get("to"))
+
+    return routes
+
+
+def session_routes(lab: "Lab") -> APIRouter:
+    """Parts of a session that its view leaves out."""
+    routes = APIRouter()
+
+    @routes.get("/sessions/{record_id}/steps/{step}")
+    def step_detail(record_id: str, step: str) -> dict[str, Any]:
+        return lab.step_detail(record_id, step)
+
+    return routes
+
+
+def _query(asked: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of a list, empty ones left out. Raises LabError for a name that is none of them."""
+    from app.records import FILTERS
+
+    unknown = sorted(asked.keys() - FILTERS)
+    if unknown:
+        raise LabError(f"expected some of {', '.join(sorted(FILTERS))}, got {', '.join(unknown)[:100]}")
+    return {name: value for name, value in asked.items() if value}
