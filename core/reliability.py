@@ -283,3 +283,35 @@ def _median(values: Array) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else math.nan
+
+
+def recommended(found: Reliability, held_out: Reliability) -> tuple[bool, ...]:
+    """For every timestep whether a search there can be recommended.
+
+    The rank correlation's lower bound lies above the null band, the expected gain is at least half of the largest, and
+    choosing by the same proxy is expected to gain on a reward that it does not see (`held_out`: the same proxy analysed
+    against that reward's truth). Leave the last step out of the arrays: it agrees with the truth by construction.
+    """
+    gains = [one.expected_gain for one in found.timesteps if math.isfinite(one.expected_gain)]
+    bar = max(gains, default=math.inf) / 2
+    return tuple(
+        one.spearman_low > one.null_high and one.expected_gain >= bar > 0 and other.expected_gain > 0
+        for one, other in zip(found.timesteps, held_out.timesteps, strict=True)
+    )
+
+
+def window(found: Reliability, held_out: Reliability) -> tuple[float, float] | None:
+    """The run of recommended timesteps with the largest gain inside, as (lowest, highest) sigma; None without one."""
+    fine = recommended(found, held_out)
+    if not any(fine):
+        return None
+    best = max((s for s, ok in enumerate(fine) if ok), key=lambda s: found.timesteps[s].expected_gain)
+    first = last = best
+    while first > 0 and fine[first - 1]:
+        first -= 1
+    while last + 1 < len(fine) and fine[last + 1]:
+        last += 1
+    high, low = found.timesteps[first].sigma, found.timesteps[last].sigma
+    if low is None or high is None:
+        raise ValueError("a window needs sigmas: expected them to be given to analyse")
+    return low, high

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from core.reliability import analyse, kendall, selection_intensity, spearman
+from core.reliability import analyse, kendall, recommended, selection_intensity, spearman, window
 
 
 def correlated(rng: np.random.Generator, rho: float, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -154,3 +154,17 @@ def test_wrong_shapes_are_told(arguments: tuple[np.ndarray, np.ndarray], message
 def test_wrong_settings_are_told(wrong: dict) -> None:
     with pytest.raises(ValueError, match="expected"):
         analyse(np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), **wrong)
+
+
+def test_a_window_is_recommended_where_rank_and_gain_and_the_held_out_reward_agree() -> None:
+    rng = np.random.default_rng(10)
+    truth = rng.normal(size=(80, 12, 6)) * np.array([0.1, 1.0, 1.0, 0.9, 0.1, 0.1])
+    held_out = truth + rng.normal(size=truth.shape) * 0.2
+    held_out[:, :, 3] = -truth[:, :, 3]  # there the proxy is gamed
+    proxy = truth + rng.normal(size=truth.shape) * np.array([9.0, 1.0, 0.3, 0.3, 0.3, 9.0])
+    sigmas = [0.95, 0.8, 0.6, 0.5, 0.3, 0.1]
+    both = (analyse(proxy, truth, sigmas=sigmas), analyse(proxy, held_out, sigmas=sigmas))
+    assert recommended(*both) == (False, True, True, False, False, False)
+    assert window(*both) == (0.6, 0.8)
+    noise = rng.normal(size=truth.shape)
+    assert window(analyse(noise, truth, sigmas=sigmas), both[1]) is None
