@@ -1,4 +1,4 @@
-"""What a search is compared with: whole trajectories from the same x_1, each at its own cost.
+"""What a search is compared with: whole trajectories from the same unsearched x_1, each at its own cost.
 
 `no_search` random SDE noise; `ode` Euler; `random_elites` the same rounds and norms without a signal; `best_of_sde` and
 `best_of_seed` the best of as many whole trajectories as the search's velocity evaluations buy.
@@ -11,10 +11,11 @@ from core import noise
 from core.config import Arm, ExploreConfig, StepKind
 from core.denoise import one_step
 from core.evaluation import Evaluator, Meter
-from core.events import ArmFinished
+from core.events import INITIAL, ArmFinished
 from core.schedule import in_window
 from core.sde import sde_step
 from core.search import cem
+from core.search.rounds import Rounds
 
 
 def run_arm(arm: Arm, evaluator: Evaluator, sigmas: tuple[float, ...], search_nfe: int) -> ArmFinished:
@@ -23,9 +24,7 @@ def run_arm(arm: Arm, evaluator: Evaluator, sigmas: tuple[float, ...], search_nf
     count = 1
     if arm in ("best_of_sde", "best_of_seed"):
         count = max(1, search_nfe // (config.num_steps * evaluator.nfe_per_velocity))
-    start = noise.normal(shape, config.seed, "x1").expand(count, *shape)
-    if arm == "best_of_seed":
-        start = noise.candidates(shape, count, config.seed, "fresh-x1")
+    start = start_noise(arm, config, shape, count)
     kind: StepKind = "ode" if arm == "ode" else config.step_kind
     latents, trail = start, []
     for step, (sigma, sigma_next) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
@@ -56,6 +55,18 @@ def run_arm(arm: Arm, evaluator: Evaluator, sigmas: tuple[float, ...], search_nf
     )
 
 
+def start_noise(arm: Arm, config: ExploreConfig, shape: tuple[int, ...], count: int) -> Tensor:
+    """The x_1 (count, C, H, W) an arm starts from: the session's before any search of it, so that its gain shows.
+
+    Where x_1 is searched, `random_elites` starts from what the same rounds give without a signal.
+    """
+    if arm == "best_of_seed":
+        return noise.candidates(shape, count, config.seed, "fresh-x1")
+    if arm == "random_elites" and config.searches_initial:
+        return random_elites_noise(config, shape, INITIAL)
+    return noise.normal(shape, config.seed, "x1").expand(count, *shape)
+
+
 def step_noise(
     arm: Arm, config: ExploreConfig, shape: tuple[int, ...], sigmas: tuple[float, ...], step: int, count: int
 ) -> Tensor:
@@ -70,13 +81,9 @@ def step_noise(
 
 def random_elites_noise(config: ExploreConfig, shape: tuple[int, ...], step: int) -> Tensor:
     """The search's own rounds from the same draws, with elites drawn blindly: its norms without its signal."""
-    search, state = config.search, cem.start(shape)
+    search, rounds = config.search, Rounds(config, shape, step)
+    state, blind = rounds.start(), [0.0] * search.num_candidates
     for iteration in range(search.num_iterations):
-        base = noise.candidates(shape, search.num_candidates, config.seed, "search", step, iteration)
-        candidates = cem.ask(state, base)
-        blind = [0.0] * search.num_candidates
-        generator = noise.stream(config.seed, "random-elites", step, iteration)
-        elites = cem.random_choice(blind, search.num_elites, generator)
-        state = cem.tell(state, candidates, blind, elites, min_std=search.min_std)
-    mode = "mean" if search.result == "best" else search.result
-    return cem.result(state, mode, noise.normal(shape, config.seed, "search-result", step))
+        elites = cem.random_choice(blind, search.num_elites, rounds.blind(iteration))
+        state = rounds.tell(state, rounds.ask(state, iteration), blind, elites)
+    return rounds.result(state, "mean" if search.result == "best" else search.result)

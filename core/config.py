@@ -86,6 +86,11 @@ class ExploreConfig:
         """The noise level asked for, or the step kind's default."""
         return DEFAULT_NOISE_LEVEL[self.step_kind] if self.noise_level is None else self.noise_level
 
+    @property
+    def searches_initial(self) -> bool:
+        """Whether x_1 is searched: asked for, and by a preset that searches at all."""
+        return self.search_initial and self.search.num_iterations > 0
+
 
 PRESETS: dict[str, SearchConfig] = {
     "smart-grpo": SearchConfig("smart-grpo"),

@@ -7,6 +7,8 @@ names without torch. Two runs of one config compare equal except for `seconds`, 
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+INITIAL = -1  # the step's index where x_1 itself is searched: its candidates are starting noises
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -39,7 +41,7 @@ class SessionStarted:
     step_std: tuple[float, ...]
     excess_std: tuple[float, ...]
     latent_shape: tuple[int, ...]
-    latents: Any  # x_1, (1, C, H, W) float32
+    latents: Any  # x_1 before any search of it, (1, C, H, W) float32
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,10 @@ class IterationScored:
 
 @dataclass(frozen=True)
 class StepCommitted:
-    """A step of the searched trajectory is taken: the new latents and the one-step guess of the final image there."""
+    """A step of the searched trajectory is taken: the new latents and the one-step guess of the final image there.
+
+    At step INITIAL a searched x_1 is chosen: `latents` is that noise, `log_prob` its own under N(0, 1).
+    """
 
     step: int
     latents: Any  # after the step, (1, C, H, W) float32
@@ -135,7 +140,8 @@ class ExploreState:
     """Where a stored session stands: enough to resume, replay or fork it (bit-identically on the same machine).
 
     `committed[s]` are the latents after step s; `iterations` those of the step under way; `arms` are finished arms and
-    `arms_cost` what they cost together; `cost` is the search's own.
+    `arms_cost` what they cost together; `cost` is the search's own; `initial` is the x_1 that a search of it chose,
+    None before it has, and where x_1 is not searched.
     """
 
     committed: tuple[Any, ...] = ()
@@ -144,3 +150,4 @@ class ExploreState:
     cost: Cost = Cost()
     trail: tuple[float, ...] = ()
     arms_cost: Cost = Cost()
+    initial: Any = None

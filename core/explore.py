@@ -5,7 +5,7 @@ generator after an IterationScored. What was stored of a stopped session (an Exp
 """
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -16,6 +16,7 @@ from core.config import ExploreConfig, validate
 from core.denoise import one_step
 from core.evaluation import Evaluator, Meter
 from core.events import (
+    INITIAL,
     ArmFinished,
     ExploreEvent,
     ExploreState,
@@ -30,6 +31,8 @@ from core.rewards.protocol import Reward
 from core.schedule import in_window
 from core.sde import SDEStep, excess_std, sde_step, step_stds
 from core.search import cem, diagnostics
+from core.search.protocol import SearchState
+from core.search.rounds import Rounds
 
 Exploration = Generator[ExploreEvent, tuple[int, ...] | None, None]
 
@@ -37,7 +40,7 @@ Exploration = Generator[ExploreEvent, tuple[int, ...] | None, None]
 def explore(
     config: ExploreConfig, model: FlowModel, rewards: Mapping[str, Reward], *, state: ExploreState | None = None
 ) -> Exploration:
-    """Run a session, yielding SessionStarted, the searched trajectory step by step, and the arms.
+    """Run a session, yielding SessionStarted, the searched trajectory (x_1 first where it is searched), and the arms.
 
     `rewards` holds at least the config's rewards by name. With a `state` only what comes after it is yielded (behind
     SessionStarted, which always comes first). Raises ConfigError, ModelError, RewardError, SearchError.
@@ -54,6 +57,16 @@ class _Step:
     sigma_next: float
     latents: Tensor
     velocity: Tensor
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a search tries its noises: `perturb` makes latents (K, C, H, W) of them, at noise level `rest[0]`."""
+
+    index: int
+    perturb: Callable[[Tensor], Tensor]
+    rest: tuple[float, ...]
+    over_noise: float = 1.0
 
 
 class _Session:
@@ -76,15 +89,14 @@ class _Session:
         first = noise.normal(self.shape, self.config.seed, "x1")
         yield self._started(first)
         done = len(self.state.committed)
-        latents = self.state.committed[-1] if done else first
         trail = list(self.state.trail)
         if done < self.config.num_steps:
-            # A resumed session has paid for this velocity already: it came with the step before.
-            fresh = not done and not self.state.iterations
-            velocity = self.evaluator.velocity(latents, self.sigmas[done], self.meter if fresh else None)
+            latents, velocity = yield from self._begin(first, done)
+        else:
+            latents = self.state.committed[-1]
         for index in range(done, self.config.num_steps):
             step = _Step(index, self.sigmas[index], self.sigmas[index + 1], latents, velocity)
-            chosen = (yield from self._search(step)) if self.searched[index] else self._random_noise(index)
+            chosen = (yield from self._search(self._place(step))) if self.searched[index] else self._random_noise(index)
             drawn = self._take(step, chosen)
             latents = estimated = drawn.prev_sample
             if step.sigma_next > 0:
@@ -94,6 +106,24 @@ class _Session:
             trail.append(self._total(event.rewards))
             yield event
         yield from self._arms(latents, tuple(trail))
+
+    def _begin(
+        self, first: Tensor, done: int
+    ) -> Generator[ExploreEvent, tuple[int, ...] | None, tuple[Tensor, Tensor]]:
+        """The latents before step `done` and the velocity there; a search of x_1 that is still to do is done here."""
+        searching = self._under_way == INITIAL
+        if searching:
+            latents = yield from self._search(_Place(INITIAL, lambda candidates: candidates, self.sigmas))
+        elif done:
+            latents = self.state.committed[-1]
+        else:
+            latents = first if self.state.initial is None else self.state.initial
+        # A resumed session has paid for this velocity already: it came with the step before.
+        fresh = searching or not (done or self.state.iterations or self.state.initial is not None)
+        velocity = self.evaluator.velocity(latents, self.sigmas[done], self.meter if fresh else None)
+        if searching:
+            yield self._chosen(latents, velocity)
+        return latents, velocity
 
     def _started(self, first: Tensor) -> SessionStarted:
         config, sigmas = self.config, self.sigmas
@@ -124,44 +154,51 @@ class _Session:
             noise=chosen,
         )
 
-    def _search(self, step: _Step) -> Generator[ExploreEvent, tuple[int, ...] | None, Tensor]:
-        """One CEM search; returns the noise to commit (1, C, H, W)."""
-        search, state = self.config.search, cem.start(self.shape)
-        stored = self.state.iterations if step.index == len(self.state.committed) else ()
+    def _search(self, place: _Place) -> Generator[ExploreEvent, tuple[int, ...] | None, Tensor]:
+        """One search; returns the noise to use (1, C, H, W)."""
+        search, rounds = self.config.search, Rounds(self.config, self.shape, place.index)
+        state = rounds.start()
+        stored = self.state.iterations if place.index == self._under_way else ()
         for iteration in range(search.num_iterations):
-            base = noise.candidates(
-                self.shape, search.num_candidates, self.config.seed, "search", step.index, iteration
-            )
-            candidates = cem.ask(state, base)
+            candidates = rounds.ask(state, iteration)
             if iteration < len(stored):
                 total, elites = stored[iteration].total, stored[iteration].elites
             else:
-                event = self._score(step, iteration, state, candidates)
+                event = self._score(place, iteration, state, candidates, rounds)
                 sent = yield event
                 total, elites = event.total, event.elites if sent is None else sent
-            state = cem.tell(state, candidates, total, elites, min_std=search.min_std)
-        return cem.result(state, search.result, noise.normal(self.shape, self.config.seed, "search-result", step.index))
+            state = rounds.tell(state, candidates, total, elites)
+        return rounds.result(state, search.result)
 
-    def _score(self, step: _Step, iteration: int, state: cem.CEMState, candidates: Tensor) -> IterationScored:
+    @property
+    def _under_way(self) -> int:
+        """The step whose iterations the stored state holds."""
+        waiting = self.config.searches_initial and self.state.initial is None and not self.state.committed
+        return INITIAL if waiting else len(self.state.committed)
+
+    def _place(self, step: _Step) -> _Place:
+        """Where the noises of a step are tried: in the step's own latents, or where the sampler would go with them."""
+        drawn = self._take(step, step.latents.new_zeros(step.latents.shape))
+        step_std = float(drawn.step_std[0])
+        if self.config.search.reading == "literal":
+            over_noise = math.sqrt(1 + (step_std / step.sigma) ** 2)
+            rest = self.sigmas[step.index :]
+            return _Place(step.index, lambda noises: step.latents + step_std * noises, rest, over_noise)  # Eq. 5
+        return _Place(step.index, lambda noises: drawn.mean + step_std * noises, self.sigmas[step.index + 1 :])
+
+    def _score(
+        self, place: _Place, iteration: int, state: SearchState, candidates: Tensor, rounds: Rounds
+    ) -> IterationScored:
         """Perturb, estimate, decode and score the candidates (algorithm 1, lines 4 to 6)."""
         config, search, meter = self.config, self.config.search, self.search_meter
-        drawn = self._take(step, candidates.new_zeros(1, *self.shape))
-        step_std = float(drawn.step_std[0])
-        if search.reading == "literal":
-            perturbed, rest = step.latents + step_std * candidates, self.sigmas[step.index :]  # Eq. 5
-            over_noise = math.sqrt(1 + (step_std / step.sigma) ** 2)
-        else:
-            perturbed, rest = drawn.mean + step_std * candidates, self.sigmas[step.index + 1 :]
-            over_noise = 1.0
-        scores = self.evaluator.scores(self.evaluator.estimate(perturbed, rest, meter), meter)
+        scores = self.evaluator.scores(self.evaluator.estimate(place.perturb(candidates), place.rest, meter), meter)
         count = cem.num_elites(search, scores.total)
         if search.selection == "random":
-            generator = noise.stream(config.seed, "random-elites", step.index, iteration)
-            elites = cem.random_choice(scores.total, count, generator)
+            elites = cem.random_choice(scores.total, count, rounds.blind(iteration))
         else:
             elites = cem.top(scores.total, count)
         return IterationScored(
-            step=step.index,
+            step=place.index,
             iteration=iteration,
             images=scores.images,
             rewards=scores.rewards,
@@ -172,8 +209,21 @@ class _Session:
             mean_norm=diagnostics.norms(state.search_mean)[0],
             std_quantiles=diagnostics.std_quantiles(state.search_std),
             cosine=diagnostics.mean_cosine(candidates),
-            over_noise=over_noise,
+            over_noise=place.over_noise,
             batch_size=min(config.batch_size, search.num_candidates),
+            cost=self.meter.cost,
+        )
+
+    def _chosen(self, first: Tensor, velocity: Tensor) -> StepCommitted:
+        """The x_1 that its search chose, with its estimate for the eye."""
+        scores = self.evaluator.scores(one_step(first, velocity, self.sigmas[0]), None)
+        return StepCommitted(
+            step=INITIAL,
+            latents=first,
+            image=scores.images[0],
+            rewards={name: values[0] for name, values in scores.rewards.items()},
+            noise_norm=diagnostics.norms(first)[0],
+            log_prob=float(-(first.double().square().mean() + math.log(2 * math.pi)) / 2),
             cost=self.meter.cost,
         )
 

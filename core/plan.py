@@ -7,8 +7,10 @@ from core.schedule import in_window
 
 
 def searched_steps(config: ExploreConfig, sigmas: Sequence[float]) -> int:
-    """How many steps are searched."""
-    return sum(in_window(sigmas, config.window_min, config.window_max)) if config.search.num_iterations else 0
+    """How many places are searched: the window's steps, and x_1 where it is."""
+    if not config.search.num_iterations:
+        return 0
+    return sum(in_window(sigmas, config.window_min, config.window_max)) + config.search_initial
 
 
 def search_nfe(config: ExploreConfig, sigmas: Sequence[float], nfe_per_velocity: int) -> int:
@@ -18,14 +20,17 @@ def search_nfe(config: ExploreConfig, sigmas: Sequence[float], nfe_per_velocity:
         window = in_window(sigmas, config.window_min, config.window_max)
         per_iteration = config.search.num_candidates * config.search.num_iterations
         for step, inside in enumerate(window):
-            velocities += per_iteration * _estimate_velocities(config, len(window) - step) if inside else 0
+            skipped = config.search.reading == "sde"  # it looks from one step further on
+            velocities += per_iteration * _estimate_velocities(config, len(window) - step - skipped) if inside else 0
+        if config.searches_initial:
+            velocities += per_iteration * _estimate_velocities(config, len(window))
     return velocities * nfe_per_velocity
 
 
 def _estimate_velocities(config: ExploreConfig, steps_left: int) -> int:
-    """Velocities of one estimate; the `sde` reading looks from one step further on."""
+    """Velocities of one estimate."""
     if config.estimator == "full":
-        return steps_left - (config.search.reading == "sde")
+        return steps_left
     return 1 if config.estimator == "one_step" else config.estimator_steps
 
 

@@ -14,6 +14,7 @@ from core import noise
 from core.config import ARMS, ExploreConfig, SearchConfig
 from core.errors import ConfigError, RewardError, SearchError
 from core.events import (
+    INITIAL,
     ArmFinished,
     Cost,
     ExploreEvent,
@@ -79,7 +80,11 @@ def state_after(events: list[ExploreEvent]) -> ExploreState:
     """What storage would know after these events."""
     steps = [e for e in events if isinstance(e, StepCommitted)]
     arms = [e for e in events if isinstance(e, ArmFinished)]
-    open_step = [e for e in events if isinstance(e, IterationScored) and e.step == len(steps)]
+    initial = [e.latents for e in steps if e.step == INITIAL]
+    steps = [e for e in steps if e.step != INITIAL]
+    started = initial or steps or not any(isinstance(e, IterationScored) and e.step == INITIAL for e in events)
+    under_way = len(steps) if started else INITIAL
+    open_step = [e for e in events if isinstance(e, IterationScored) and e.step == under_way]
     costs = [e.cost for e in events if isinstance(e, IterationScored | StepCommitted)]
     return ExploreState(
         committed=tuple(e.latents for e in steps),
@@ -88,6 +93,7 @@ def state_after(events: list[ExploreEvent]) -> ExploreState:
         cost=costs[-1] if costs else Cost(),
         trail=tuple(e.rewards["bright"] for e in steps),
         arms_cost=sum((e.cost for e in arms if e.arm != "search"), Cost()),
+        initial=initial[0] if initial else None,
     )
 
 
