@@ -12,7 +12,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from app.settings import RECORDED, default_threads, read_settings
+from app.reuse import labelled, usual
+from app.settings import RECORDED, read_settings
 from core import config as settings
 from core.config import PRESETS, ExploreConfig, SearchConfig
 from core.errors import ConfigError, LabError
@@ -28,7 +29,7 @@ _CHOICES = {
     "estimator": settings.ESTIMATORS,
 }
 _WHOLE = ("seed", "num_candidates", "num_iterations", "estimator_steps", "batch_size", "threads")
-_TYPES: dict[str, type] = dict.fromkeys(_WHOLE, int) | dict.fromkeys(["model", *_CHOICES], str)
+_TYPES: dict[str, type] = dict.fromkeys(_WHOLE, int) | dict.fromkeys(["model", "algorithm", *_CHOICES], str)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,7 +101,10 @@ def _add_search_flags(parser: argparse.ArgumentParser) -> None:
     for one in (*fields(ExploreConfig), *fields(SearchConfig)):
         if one.name not in _OWN_FORM:
             flag = f"--{one.name.replace('_', '-')}"
-            parser.add_argument(flag, type=_TYPES.get(one.name, float), choices=_CHOICES.get(one.name))
+            if isinstance(one.default, bool):
+                parser.add_argument(flag, action=argparse.BooleanOptionalAction)
+            else:
+                parser.add_argument(flag, type=_TYPES.get(one.name, float), choices=_CHOICES.get(one.name))
 
 
 def read_search(asked: argparse.Namespace) -> dict[str, Any]:
@@ -112,9 +116,10 @@ def read_search(asked: argparse.Namespace) -> dict[str, Any]:
     given = {name: value for name, value in vars(asked).items() if value is not None}
     names = {one.name for one in fields(SearchConfig)} - {"preset"}
     search = replace(PRESETS[asked.preset], **{name: given[name] for name in names & given.keys()})
+    search = labelled(search, asked.preset)
     names = {one.name for one in fields(ExploreConfig)} - {"prompt", "search", "arms"}
     prompt = asked.prompt_flag or asked.prompt or ""
-    config = ExploreConfig(prompt, search=search, threads=default_threads())
+    config = replace(usual(asked.preset, prompt), search=search)
     config = replace(config, **{name: given[name] for name in names & given.keys()})
     if asked.window:
         config = replace(config, window_min=asked.window[0], window_max=asked.window[1])
@@ -126,9 +131,9 @@ def read_search(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def _reward(text: str) -> tuple[str, float]:
-    name, _, weight = text.partition("=")
+    name, given, weight = text.rpartition("=")
     try:
-        return name, float(weight) if weight else 1.0
+        return (name, float(weight)) if given else (text, 1.0)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected NAME=WEIGHT such as shapes-clip=1, got {text!r}") from None
 
