@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import StorageError
 from storage.counter import advance, advance_waiting
+from storage.progress import spent_by, unfinished
 from storage.tables import job_commands, job_events, jobs, records
 from storage.values import checked_id, clean, dumps, missing
 
@@ -93,23 +94,34 @@ def enqueue(
     return job_id
 
 
-def waiting(tx: Session, *, lane: str, now: float | None = None) -> bool:
+def waiting(tx: Session, *, lane: str, now: float | None = None, beside: str | None = None) -> bool:
     """Whether `claim` would find a job. It only reads, so an idle worker may ask often."""
     free = _free(time.time() if now is None else now)
-    return tx.execute(sa.select(jobs.c.id).where(jobs.c.lane == lane, free).limit(1)).first() is not None
+    wanted = sa.select(jobs.c.id).where(jobs.c.lane == lane, free, *_beside(beside))
+    return tx.execute(wanted.limit(1)).first() is not None
 
 
 def claim(
-    tx: Session, *, lane: str, owner: str, now: float | None = None, lease_seconds: float = LEASE_SECONDS
+    tx: Session,
+    *,
+    lane: str,
+    owner: str,
+    now: float | None = None,
+    lease_seconds: float = LEASE_SECONDS,
+    beside: str | None = None,
 ) -> Claim | None:
     """Take the lane's next job: roll-outs first, then by rank, among those that wait or whose worker's lease has run
     out. None when there is none.
+
+    `beside` is the model of a session that the worker has under way: then only what can be done between two of its
+    events is taken, a roll-out on the same model.
 
     A job that lost `MAX_LOST` workers without one event between is failed instead: it kills whoever touches it.
     """
     now = time.time() if now is None else now
     free = _free(now)
-    queue = sa.select(jobs.c.id, jobs.c.attempt, jobs.c.status, jobs.c.lost).where(jobs.c.lane == lane, free)
+    queue = sa.select(jobs.c.id, jobs.c.attempt, jobs.c.status, jobs.c.lost)
+    queue = queue.where(jobs.c.lane == lane, free, *_beside(beside))
     while (found := tx.execute(queue.order_by(*line()).limit(1)).first()) is not None:
         lost = found.lost + (found.status == "running")
         taken = tx.execute(
@@ -125,6 +137,8 @@ def claim(
         job = _job(tx, found.id)
         held = Claim(job.id, job.record_id, job.kind, job.attempt, owner, job.payload)
         if lost < MAX_LOST:
+            begun = {"claimed_at": now, "claimed_units": units_done(tx, job)}
+            tx.execute(sa.update(jobs).where(jobs.c.id == job.id).values(begun))
             _show_status(tx, job, "running", None)
             return held
         finish(tx, held, "failed", f"the worker died {lost} times in a row on this job without getting any further")
@@ -266,39 +280,33 @@ def events_after(tx: Session, job_id: int, seq: int) -> list[JobEvent]:
     return [JobEvent(**row._mapping) for row in rows]
 
 
+def history(tx: Session, record_id: str) -> list[JobEvent]:
+    """The events of every job of a record's own, oldest first: a later try goes on where the earlier ones came to."""
+    columns = (job_events.c[name] for name in JobEvent.__dataclass_fields__)
+    own = (jobs.c.record_id == checked_id(record_id), jobs.c.kind == OWN)
+    rows = tx.execute(sa.select(*columns).join(jobs).where(*own).order_by(job_events.c.job_id, job_events.c.seq))
+    return [JobEvent(**row._mapping) for row in rows]
+
+
+def units_done(tx: Session, job: sa.Row) -> float:
+    """How much of a job is stored already: candidates of a roll-out, else velocity evaluations of the session."""
+    if job.kind == FINISH:
+        return float(len(job.payload["candidates"]) - len(unfinished(tx, job.record_id, job.payload)))
+    spent = spent_by(tx, [job.record_id])
+    return float(spent[job.record_id].nfe) if spent else 0.0
+
+
 def latest_job(tx: Session, record_id: str) -> int | None:
     """The id of the newest job of a record's own; roll-outs beside it do not count."""
     own = (jobs.c.record_id == checked_id(record_id), jobs.c.kind == OWN)
     return tx.scalar(sa.select(sa.func.max(jobs.c.id)).where(*own))
 
 
-def job_view(tx: Session, record_id: str) -> dict[str, Any] | None:
-    """The newest job of a record's own as pages show it; None without one.
+def mode_of(job: sa.Row, waiting: list[Command]) -> str:
+    """What a job is about to do: run, pausing, stepping or paused.
 
-    `queue_position` is 1 for the next to be taken and None unless the job waits; `refusal` is why the latest command
-    was not followed, None if it was.
+    The latest of what is still asked of it decides; a step stays unread until the event it asked for.
     """
-    job_id = latest_job(tx, record_id)
-    if job_id is None:
-        return None
-    job = _job(tx, job_id)
-    position = None
-    if job.status == "pending":
-        position = 1 + waiting_jobs(tx, job.lane).index(job_id)
-    refusals = sa.select(job_commands.c.refusal).where(job_commands.c.job_id == job_id)
-    return {
-        "id": job_id,
-        "status": job.status,
-        "attempt": job.attempt,
-        "error": job.error,
-        "queue_position": position,
-        "mode": _mode(job, pending_commands(tx, job_id)),
-        "refusal": tx.scalar(refusals.order_by(job_commands.c.seq.desc()).limit(1)),
-    }
-
-
-def _mode(job: sa.Row, waiting: list[Command]) -> str:
-    """The latest of what is still asked of it decides; a step stays unread until the event it asked for."""
     modes = {"pause": "pausing", "step": "stepping", "continue": "run"}
     asked = [modes[one.kind] for one in waiting if one.kind in modes]
     return "paused" if job.status == "paused" else (asked or ["run"])[-1]
@@ -307,12 +315,6 @@ def _mode(job: sa.Row, waiting: list[Command]) -> str:
 def line() -> tuple[sa.ColumnElement[Any], ...]:
     """The order in which jobs are taken."""
     return (sa.case((jobs.c.kind == FINISH, 0), else_=1), jobs.c.rank, jobs.c.id)
-
-
-def waiting_jobs(tx: Session, lane: str) -> list[int]:
-    """The jobs that wait in a lane, the next one first."""
-    pending = sa.select(jobs.c.id).where(jobs.c.lane == lane, jobs.c.status == "pending")
-    return list(tx.scalars(pending.order_by(*line())))
 
 
 def _free(now: float) -> sa.ColumnElement[bool]:
@@ -361,6 +363,7 @@ def _end(tx: Session, job_id: int, status: str, error: str | None) -> None:
     for unread in pending_commands(tx, job_id):
         followed = unread.kind == "cancel" and status == "cancelled"
         consume(tx, unread.id, None if followed else f"the job ended ({status}) before this was read")
+    tx.execute(sa.update(jobs).where(jobs.c.id == job_id).values(ended_at=time.time()))
     _leave(tx, job_id, status, error)
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.config import ExploreConfig, from_dict
-from core.events import Cost, IterationState
+from core.events import INITIAL, Cost, IterationState
 from storage.counter import last_seq
 from storage.jobs import job_view
 from storage.tables import (
@@ -32,7 +32,8 @@ _COSTS = ("nfe", "decodes", "reward_calls", "seconds")
 class StoredState:
     """Where a session stands, with names of files for arrays: see `core.events.ExploreState`.
 
-    `latents` names x_1, None before the session has started.
+    `latents` names x_1 before any search of it, None before the session has started; `initial` the one that a search
+    of it chose.
     """
 
     committed: tuple[str, ...] = ()
@@ -43,26 +44,30 @@ class StoredState:
     arms_cost: Cost = Cost()
     latents: str | None = None
     finished: bool = False
+    initial: str | None = None
 
 
 def stored_state(tx: Session, record_id: str) -> StoredState:
     """Read where a session stands."""
     config = from_dict(record_row(tx, record_id).config)
     session = tx.execute(sa.select(sessions).where(sessions.c.record_id == record_id)).one()
-    taken = _rows(tx, steps, record_id)
-    taken = [row for index, row in enumerate(taken) if row.step == index]
+    rows = _rows(tx, steps, record_id)
+    initial = next((row.latents for row in rows if row.step == INITIAL), None)
+    taken = [row for index, row in enumerate(row for row in rows if row.step != INITIAL) if row.step == index]
+    searching = config.searches_initial and initial is None
     rewards = _rewards_by(tx, step_rewards, record_id, config)
     trail = nan_for_none(weighted(config.rewards, rewards.get((row.step,), {})) for row in taken)
     done = _rows(tx, arms, record_id)
     return StoredState(
         committed=tuple(row.latents for row in taken),
-        iterations=_under_way(tx, record_id, len(taken)),
+        iterations=iteration_states(tx, record_id, INITIAL if searching else len(taken)),
         arms=tuple(arm_order(config, [row.arm for row in done])),
         cost=_search_cost(tx, record_id),
         trail=trail,
         arms_cost=_arms_cost(done),
         latents=session.latents,
         finished=session.finished_at is not None,
+        initial=initial,
     )
 
 
@@ -114,8 +119,8 @@ def _rewards_by(
     return {key: {name: values[name] for name in ordered if name in values} for key, values in found.items()}
 
 
-def _under_way(tx: Session, record_id: str, step: int) -> tuple[IterationState, ...]:
-    """The scored iterations of the step that is not yet taken."""
+def iteration_states(tx: Session, record_id: str, step: int) -> tuple[IterationState, ...]:
+    """The scored iterations of a step, without those behind one that is missing."""
     query = sa.select(candidates.c.iteration, candidates.c.total).where(
         candidates.c.record_id == record_id, candidates.c.step == step
     )
