@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from app.api_figures import figure_routes
 from core.errors import LabError, NotFound
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def mount(app: FastAPI, lab: "Lab") -> None:
     """Put every route under /lab/api, and the answers to what goes wrong there."""
     for kind, status in ((LabError, 422), (NotFound, 404), (TooLarge, 413)):
         app.add_exception_handler(kind, _answer(status))
-    for routes in (record_routes, queue_routes, session_routes):
+    for routes in (record_routes, queue_routes, session_routes, figure_routes):
         app.include_router(routes(lab), prefix=PREFIX)
 
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI, HTTPException  # noqa: E402
 from fastapi.responses import FileResponse, PlainTextResponse  # noqa: E402
 from fastapi.staticfiles import StaticFiles  # noqa: E402
 
-from app import api  # noqa: E402
+from app import api, plotly_js  # noqa: E402
 from app.security import Guard  # noqa: E402
 from app.ui import explore  # noqa: E402
 from app.ui.theme import theme  # noqa: E402
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 FOREVER = "public, max-age=31536000, immutable"
 PICTURES = {".webp": "image/webp", ".png": "image/png"}
-HEAD = '<link rel="stylesheet" href="lab/css/lab.css"><meta name="color-scheme" content="light dark">'
+HEAD = (
+    '<link rel="stylesheet" href="lab/css/lab.css"><link rel="stylesheet" href="lab/css/charts.css">'
+    f'<meta name="lab-plotly" content="{plotly_js.address()}"><meta name="color-scheme" content="light dark">'
+)
 
 
 def create_app(lab: "Lab", *, host: str = "127.0.0.1") -> FastAPI:
@@ -53,6 +56,7 @@ def create_app(lab: "Lab", *, host: str = "127.0.0.1") -> FastAPI:
         return PlainTextResponse("ok")
 
     api.mount(app, lab)
+    plotly_js.mount(app)
     gr.mount_gradio_app(
         app,
         explore.build(lab),
