@@ -151,3 +151,17 @@ class ExploreState:
     trail: tuple[float, ...] = ()
     arms_cost: Cost = Cost()
     initial: Any = None
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The round of a stored session whose candidates are to be rolled out.
+
+    `latents` are those before the step, (1, C, H, W) float32, and None at step INITIAL; `earlier` the step's iterations
+    before this one: its noises are drawn again from them by name.
+    """
+
+    step: int
+    iteration: int
+    latents: Any = None
+    earlier: tuple[IterationState, ...] = ()
