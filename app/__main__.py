@@ -60,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     serve = _command(commands, "serve", _serve, "the pages and their worker")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     serve.add_argument("--port", type=_port, default=7860, help="0 takes any free one (default: 7860)")
+    serve.add_argument(
+        "--password-file",
+        type=Path,
+        metavar="FILE",
+        help="the password that visitors are asked for; else LAB_PASSWORD. Needed where others can reach --host",
+    )
     serve.add_argument("--demo", action="store_true", help="every visit opens with the recorded session")
     worker = _command(commands, "worker", _worker, "a worker alone, for a lab whose pages run elsewhere")
     worker.add_argument("--supervised", action="store_true", help="end when standard input closes")
@@ -145,9 +151,11 @@ def _port(text: str) -> int:
 
 
 def _serve(asked: argparse.Namespace) -> int:
+    from app.access import read_access
     from app.serve import serve
 
-    return serve(replace(read_settings(asked.data_dir), demo=asked.demo), asked.host, asked.port)
+    access = read_access(asked.host, asked.password_file, os.environ)
+    return serve(replace(read_settings(asked.data_dir), demo=asked.demo), access, asked.port)
 
 
 def _worker(asked: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import socket
 import sys
 from types import FrameType
 
+from app.access import Access
 from app.locks import only_server
 from app.services import Lab
 from app.settings import Settings
@@ -14,15 +15,21 @@ from app.supervisor import Supervisor
 from core.errors import LabError
 from storage import jobs
 
+BEYOND = (
+    "Others can reach this address; they are asked for the password. Over plain HTTP it travels readable: where you do "
+    "not trust the network, put the lab behind a proxy that speaks HTTPS, or use an SSH tunnel."
+)
 
-def serve(settings: Settings, host: str, port: int) -> int:
+
+def serve(settings: Settings, access: Access, port: int) -> int:
     """Serve the data folder until SIGTERM or Ctrl-C. Raises LabError where the folder or the port is taken."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s serve %(levelname)s %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _leave)
-    with only_server(settings.data_dir), _listen(host, port) as listener:
+    os.environ.pop("LAB_PASSWORD", None)  # the worker, and whatever plug-in runs in it, has no use for it
+    with only_server(settings.data_dir), _listen(access.host, port) as listener:
         lab = Lab(settings)
         try:
-            return _serve(lab, host, listener)
+            return _serve(lab, access, listener)
         finally:
             lab.close()
 
@@ -32,7 +39,7 @@ def worker_command(settings: Settings) -> list[str]:
     return [sys.executable, "-m", "app", "worker", "--data-dir", str(settings.data_dir)]
 
 
-def _serve(lab: Lab, host: str, listener: socket.socket) -> int:
+def _serve(lab: Lab, access: Access, listener: socket.socket) -> int:
     def free(owner: str) -> None:
         with lab.database.write() as tx:
             jobs.expire(tx, owner)
@@ -44,10 +51,13 @@ def _serve(lab: Lab, host: str, listener: socket.socket) -> int:
 
         from app.server import create_app
 
-        config = uvicorn.Config(create_app(lab, host=host), log_level="warning", timeout_graceful_shutdown=2)
+        site = create_app(lab, host=access.answers_to, names=access.names, password=access.password)
+        config = uvicorn.Config(site, log_level="warning", timeout_graceful_shutdown=2, server_header=False)
         listener.listen(128)  # from here on a visitor waits instead of being turned away
-        shown = f"[{host}]" if ":" in host else host
+        shown = f"[{access.host}]" if ":" in access.host else access.host
         print(f"Noise Search Lab: http://{shown}:{listener.getsockname()[1]}/", flush=True)
+        if access.beyond:
+            print(BEYOND, file=sys.stderr, flush=True)
         uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:
         pass

@@ -4,6 +4,7 @@ Nothing here or below imports torch: searches run in the worker.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from fastapi.responses import FileResponse, PlainTextResponse  # noqa: E402
 from fastapi.staticfiles import StaticFiles  # noqa: E402
 
 from app import api, plotly_js  # noqa: E402
+from app.password import Doorkeeper  # noqa: E402
 from app.security import Guard  # noqa: E402
 from app.ui import explore  # noqa: E402
 from app.ui.theme import theme  # noqa: E402
@@ -32,8 +34,12 @@ HEAD = (
 )
 
 
-def create_app(lab: "Lab", *, host: str = "127.0.0.1") -> FastAPI:
-    """The whole site over `lab`. Only `host` (what it is bound to) and loopback names are answered."""
+def create_app(
+    lab: "Lab", *, host: str = "127.0.0.1", names: Sequence[str] = (), password: str | None = None
+) -> FastAPI:
+    """The whole site over `lab`. Only `host` (what it is bound to), `names` and loopback names are answered, and with a
+    password only who knows it.
+    """
     app = FastAPI(title="Noise Search Lab", docs_url=None, redoc_url=None, openapi_url=None)
     for folder in ("css", "js"):
         app.mount(f"/lab/{folder}", StaticFiles(directory=ASSETS / folder), name=folder)
@@ -69,7 +75,8 @@ def create_app(lab: "Lab", *, host: str = "127.0.0.1") -> FastAPI:
         ssr_mode=False,
         mcp_server=False,
         pwa=False,
+        show_error=False,
         max_file_size="1mb",
     )
-    app.add_middleware(Guard, host=host)
+    app.add_middleware(Guard, host=host, names=names, doorkeeper=Doorkeeper(password) if password else None)
     return app
