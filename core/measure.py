@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from core import noise
+from core.config import READINGS, ResultMode
 from core.denoise import Velocity, euler, one_step, spaced
 from core.evaluation import Evaluator, Meter, Scores
 from core.events import Cost
@@ -24,9 +25,23 @@ from core.rewards.protocol import Reward
 from core.sde import SDEStep, sde_step
 from core.search import cem
 
-RETURNED = ("mean", "mean_on_shell", "best")
+RETURNED: tuple[ResultMode, ...] = ("mean", "mean_on_shell", "best")
 EULER_STEPS = {"2-step": 2, "3-step": 3, "5-step": 5}
 NUM_MEAN = 3  # guesses in "mean-of-3"
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What a search of one iteration over the siblings would return.
+
+    `rewards[mode]` are the true rewards of its result by result mode. The averaging test: `averaged` is the guessed
+    total of the elites' mean brought to a real noise's size, `elite_mean` the mean of the elites' own guessed totals.
+    """
+
+    elites: tuple[int, ...]
+    rewards: dict[str, dict[str, float]]
+    averaged: float
+    elite_mean: float
 
 
 @dataclass(frozen=True)
@@ -34,10 +49,9 @@ class SiblingsMeasured:
     """One step of one row (a prompt and a seed), K siblings.
 
     `proxy[estimate][reward]` and `truth[reward]` hold K floats (`total` is the searched sum); distances are root mean
-    squares between an estimate and its truth, in latents and in pixels of [0, 1]. `returned[mode]` are the true rewards
-    of what a search of one iteration would return with the first estimate, `averaged` the guessed total of its rescaled
-    elite mean beside `elite_mean`, the mean of the elites' own. `guesses` (first estimate) and `finals` are pictures
-    (K, H, W, 3) uint8. `cost[estimate]` is that estimate's own, `truth_cost` that of the K roll-outs.
+    squares between an estimate and its truth, in latents and in pixels of [0, 1]. `returned` is told of the two
+    readings where they are measured. `guesses` (first estimate) and `finals` are pictures (K, H, W, 3) uint8.
+    `cost[estimate]` is that estimate's own, `truth_cost` that of the K roll-outs.
     """
 
     row: int
@@ -50,10 +64,7 @@ class SiblingsMeasured:
     truth: dict[str, tuple[float, ...]]
     latent_distance: dict[Estimate, tuple[float, ...]]
     pixel_distance: dict[Estimate, tuple[float, ...]]
-    elites: tuple[int, ...]
-    returned: dict[str, dict[str, float]]
-    averaged: float
-    elite_mean: float
+    returned: dict[Estimate, Returned]
     guesses: Any
     finals: Any
     cost: dict[Estimate, Cost]
@@ -144,9 +155,7 @@ class _Row:
             pixel_distance[name] = _distances(pixels)
             if name == config.estimates[0]:
                 first = scored[0]
-        total = proxy[config.estimates[0]]["total"]
-        elites = cem.top(total, config.num_elites)
-        returned, averaged = self._returned(place, noises, total, elites)
+        searched = [name for name in config.estimates if name in READINGS]
         return SiblingsMeasured(
             row=self.row,
             prompt=self.prompt,
@@ -158,10 +167,7 @@ class _Row:
             truth=_mean_rewards([truth]),
             latent_distance=latent_distance,
             pixel_distance=pixel_distance,
-            elites=elites,
-            returned=returned,
-            averaged=averaged,
-            elite_mean=float(np.mean([total[i] for i in elites])) if elites else math.nan,
+            returned={name: self._returned(name, place, noises, proxy[name]["total"]) for name in searched},
             guesses=first.images,
             finals=truth.images,
             cost=cost,
@@ -204,21 +210,22 @@ class _Row:
         moved, sigma = self._take(ahead, fresh).prev_sample, ahead.rest[1]
         return moved if sigma == 0 else one_step(moved, velocity(moved, sigma), sigma)
 
-    def _returned(
-        self, place: _Place, noises: Tensor, total: Sequence[float], elites: Sequence[int]
-    ) -> tuple[dict[str, dict[str, float]], float]:
-        """True rewards of what a search of one iteration returns, by result mode; and the rescaled mean's guess."""
+    def _returned(self, name: Estimate, place: _Place, noises: Tensor, total: Sequence[float]) -> Returned:
+        """One iteration of the search with an estimate, every result mode followed to its end; not billed."""
+        elites = cem.top(total, self.config.num_elites)
         state = cem.tell(cem.start(self.shape), noises, total, elites)
         blank = torch.zeros(1, *self.shape)
-        noises = torch.cat([cem.result(state, mode, blank) for mode in RETURNED])  # type: ignore[arg-type]
-        taken = self._take(place, noises).prev_sample
-        ends = self.evaluator.scores(self._follow(taken, place, None), None)
-        rewards = {name: list(values) for name, values in _mean_rewards([ends]).items()}
-        returned = {mode: {name: values[i] for name, values in rewards.items()} for i, mode in enumerate(RETURNED)}
-        shell = RETURNED.index("mean_on_shell")
-        one = slice(shell, shell + 1)
-        guess = self._estimate(self.config.estimates[0], place, noises[one], taken[one], Meter())
-        return returned, _mean_rewards([self.evaluator.scores(x, None) for x in guess])["total"][0]
+        results = torch.cat([cem.result(state, mode, blank) for mode in RETURNED])
+        moved = self._take(place, results).prev_sample
+        ends = _mean_rewards([self.evaluator.scores(self._follow(moved, place, None), None)])
+        on_shell = slice(RETURNED.index("mean_on_shell"), RETURNED.index("mean_on_shell") + 1)
+        guess = self._estimate(name, place, results[on_shell], moved[on_shell], Meter())
+        return Returned(
+            elites=elites,
+            rewards={mode: {key: values[i] for key, values in ends.items()} for i, mode in enumerate(RETURNED)},
+            averaged=_mean_rewards([self.evaluator.scores(x, None) for x in guess])["total"][0],
+            elite_mean=float(np.mean([total[i] for i in elites])) if elites else math.nan,
+        )
 
 
 def _mean_rewards(scored: Sequence[Scores]) -> dict[str, tuple[float, ...]]:
@@ -233,7 +240,7 @@ def _distances(differences: np.ndarray) -> tuple[float, ...]:
     return tuple(np.sqrt(squares.mean(axis=0)).tolist())
 
 
-def arrays(events: Sequence[SiblingsMeasured], estimate: Estimate, proxy: str, truth: str) -> dict[str, np.ndarray]:
+def arrays(events: Sequence[SiblingsMeasured], estimate: Estimate, proxy: str, truth: str) -> dict[str, Any]:
     """`analyse`'s arguments from the events of whole rows: proxy and truth (P, K, S), sigmas (S,), prompts (P,).
 
     `proxy` and `truth` are names of rewards (or "total"), so that a held-out reward's truth can be asked for.

@@ -95,7 +95,9 @@ def test_truth_is_the_final_picture_of_a_session_that_goes_on_by_the_ode() -> No
     one = measured(config)[0]
     noises = noise.candidates(tuple(sd3_model().latent_shape), 4, 0, f"siblings of {CONFIG.prompts[0]}", 2)
     assert len({float(x.sum()) for x in noises}) == 4
-    assert one.returned["best"]["total"] == pytest.approx(one.truth["total"][one.elites[0]], abs=1e-6)
+    found = one.returned["sde"]
+    assert found.rewards["best"]["total"] == pytest.approx(one.truth["total"][found.elites[0]], abs=1e-6)
+    assert found.elite_mean == pytest.approx(np.mean([one.proxy["sde"]["total"][i] for i in found.elites]))
 
 
 def test_the_walk_is_that_of_an_unsearched_session() -> None:
