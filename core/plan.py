@@ -1,8 +1,10 @@
 """What a session will cost, known before it runs. Standard library only, so that a page can say it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from core.config import ExploreConfig
+from core.config import MAX_CANDIDATES, ExploreConfig
+from core.errors import ConfigError
 from core.schedule import in_window
 
 
@@ -45,6 +47,30 @@ def total_nfe(config: ExploreConfig, sigmas: Sequence[float], nfe_per_velocity: 
     many = trajectories_for(config, sigmas, nfe_per_velocity)
     arms = sum(trajectory * (many if arm.startswith("best_of") else 1) for arm in config.arms)
     return search_nfe(config, sigmas, nfe_per_velocity) + arms
+
+
+def gated(
+    config: ExploreConfig, window: tuple[float, float], sigmas: Sequence[float], nfe_per_velocity: int
+) -> ExploreConfig:
+    """The same search confined to a window (lowest, highest sigma), with as many candidates as the same NFE buys.
+
+    Raises ConfigError where the window holds no step that can be searched.
+    """
+    name = "smart-grpo-gated" if config.search.preset.startswith("smart-grpo") else f"{config.search.preset}, gated"
+    budget = search_nfe(config, sigmas, nfe_per_velocity)
+    narrow = replace(config, window_min=window[0], window_max=window[1])
+    if not any(in_window(sigmas, *window)):
+        raise ConfigError(
+            {"window_min": f"expected a window that holds a timestep, got {window[0]:g} to {window[1]:g}"}
+        )
+
+    def with_candidates(count: int) -> ExploreConfig:
+        return replace(narrow, search=replace(config.search, preset=name, num_candidates=count))
+
+    fitting = [
+        k for k in range(1, MAX_CANDIDATES + 1) if search_nfe(with_candidates(k), sigmas, nfe_per_velocity) <= budget
+    ]
+    return with_candidates(max(fitting, default=config.search.num_candidates))
 
 
 def iteration_notes(total: Sequence[float | None], num_elites: int, *, last: bool = False) -> list[str]:

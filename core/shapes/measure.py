@@ -16,20 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from core.config import ExploreConfig
+from core.config import ExploreConfig, StepKind
 from core.measure import RETURNED, SiblingsMeasured, arrays, measure
 from core.measure_config import ESTIMATES, Estimate, MeasureConfig
 from core.reliability import Reliability, analyse, window
 from core.shapes.compare import bootstrap_interval, held_out_captions
+from core.shapes.scenes import Caption
 
 LEARNED, VERIFIER = "shapes-clip", "shapes-verifier"
 
 
-def config_for(prompts: int, seeds: int, siblings: int, step_kind: str) -> MeasureConfig:
-    """The measurement of the README's table."""
-    base = ExploreConfig("-", step_kind=step_kind, rewards={LEARNED: 1.0, VERIFIER: 0.0})  # type: ignore[arg-type]
-    texts = tuple(caption.text() for caption in held_out_captions(prompts))
-    return MeasureConfig(texts, base, tuple(range(seeds)), siblings, estimates=ESTIMATES)
+def config_for(captions: Sequence[Caption], seeds: int, siblings: int, step_kind: StepKind) -> MeasureConfig:
+    """The measurement of the README's table, on these captions."""
+    base = ExploreConfig("-", step_kind=step_kind, rewards={LEARNED: 1.0, VERIFIER: 0.0})
+    return MeasureConfig(
+        tuple(caption.text() for caption in captions), base, tuple(range(seeds)), siblings, estimates=ESTIMATES
+    )
 
 
 def run_prompt(config: MeasureConfig) -> list[SiblingsMeasured]:
@@ -122,7 +124,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, metavar="FILE.npz", help="keep the arrays (for `app reliability`)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
-    config = config_for(arguments.prompts, arguments.seeds, arguments.siblings, arguments.step_kind)
+    config = config_for(held_out_captions(arguments.prompts), arguments.seeds, arguments.siblings, arguments.step_kind)
     events = gathered(config, arguments.processes)
     found, gains = analyses(events), realised(events)
     advised = window(found[f"sde {LEARNED} > {LEARNED}"], found[f"sde {LEARNED} > {VERIFIER}"])

@@ -6,6 +6,7 @@ import pytest
 from core.events import Cost
 from core.measure import Returned, SiblingsMeasured
 from core.measure_config import ESTIMATES
+from core.shapes.compare import held_out_captions
 from core.shapes.measure import LEARNED, VERIFIER, analyses, as_markdown, config_for, realised
 
 SIGMAS = (0.9, 0.6, 0.3)
@@ -65,7 +66,7 @@ def test_the_table_has_a_line_a_timestep(events: list[SiblingsMeasured]) -> None
 
 
 def test_the_measured_prompts_are_held_out_and_different() -> None:
-    config = config_for(16, 2, 16, "cps")
+    config = config_for(held_out_captions(16), 2, 16, "cps")
     assert len(set(config.prompts)) == 16
     assert config.base.step_kind == "cps"
     assert config.measured_steps == tuple(range(9))

@@ -1,0 +1,31 @@
+"""What a search costs, and the same search confined to a window for the same cost."""
+
+import pytest
+
+from core.config import PRESETS, ExploreConfig, problems_of
+from core.errors import ConfigError
+from core.plan import gated, search_nfe
+from core.schedule import in_window, shifted
+
+SIGMAS = shifted(10)
+USUAL = ExploreConfig("a photo of a star", search=PRESETS["smart-grpo-sde"])
+
+
+@pytest.mark.parametrize("window", [(SIGMAS[6], SIGMAS[4]), (SIGMAS[5], SIGMAS[5]), (0.1, 1.0)])
+def test_a_gated_search_spends_as_much_as_fits_and_no_more(window: tuple[float, float]) -> None:
+    budget = search_nfe(USUAL, SIGMAS, 2)
+    found = gated(USUAL, window, SIGMAS, 2)
+    assert found.search.preset == "smart-grpo-gated"
+    assert not problems_of(found)
+    spent = search_nfe(found, SIGMAS, 2)
+    steps = sum(in_window(SIGMAS, *window))
+    assert budget - 2 * steps * found.search.num_iterations < spent <= budget
+
+
+def test_a_narrower_window_buys_more_candidates() -> None:
+    assert gated(USUAL, (SIGMAS[6], SIGMAS[6]), SIGMAS, 2).search.num_candidates == 4 * USUAL.search.num_candidates
+
+
+def test_a_window_without_a_step_is_told() -> None:
+    with pytest.raises(ConfigError, match="holds a timestep"):
+        gated(USUAL, (0.61, 0.62), SIGMAS, 2)
