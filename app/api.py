@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from app.api_figures import figure_routes
+from app.api_status import status_routes
 from core.errors import LabError, NotFound
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def mount(app: FastAPI, lab: "Lab") -> None:
     """Put every route under /lab/api, and the answers to what goes wrong there."""
     for kind, status in ((LabError, 422), (NotFound, 404), (TooLarge, 413)):
         app.add_exception_handler(kind, _answer(status))
-    for routes in (record_routes, queue_routes, session_routes, figure_routes):
+    for routes in (record_routes, queue_routes, session_routes, figure_routes, status_routes):
         app.include_router(routes(lab), prefix=PREFIX)
 
 
@@ -132,6 +133,10 @@ def session_routes(lab: "Lab") -> APIRouter:
     @routes.get("/sessions/{record_id}/steps/{step}")
     def step_detail(record_id: str, step: str) -> dict[str, Any]:
         return lab.step_detail(record_id, step)
+
+    @routes.post("/sessions/{record_id}/finish")
+    def finish(record_id: str, body: Body) -> dict[str, Any]:
+        return {"queued": lab.finish(record_id, body.get("step"), body.get("iteration"), body.get("candidates"))}
 
     return routes
 

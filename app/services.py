@@ -5,8 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app import recorded
+from app import queue, recorded
+from app import records as library
+from app.finishing import queue_finish
+from app.progress import nfe_per_velocity
+from app.sentences import iteration_sentence
 from app.settings import Settings, default_threads
+from app.sweep import Sweeper
 from core import plan
 from core.config import (
     ARMS,
@@ -21,16 +26,19 @@ from core.config import (
     from_dict,
     to_dict,
 )
-from core.errors import ConfigError, StorageError
+from core.errors import ConfigError, NotFound, StorageError
 from core.models import registry as models
 from core.rewards import registry as rewards
 from core.schedule import shifted
+from core.search import registry as searches
 from core.shapes.scenes import parse_caption
-from storage import jobs, sessions
+from storage import jobs, records, sessions
 from storage.artifacts import Artifacts
 from storage.counter import last_seq
 from storage.engine import Database, open_database
+from storage.views import first_means, step_view
 
+RECORDED_MARK = "recorded"  # which record is the session that came with the lab
 EMBEDDED_MODEL = "shapes-sd3"
 EXAMPLE_PROMPT = "a photo of a blue star left of a green square"
 
@@ -51,11 +59,19 @@ class Lab:
         self.settings = settings
         self.artifacts = Artifacts(settings.artifacts_dir)
         self.database: Database = open_database(settings.database, migrate=True)
-        if settings.recorded is not None and (not self.recent(1) or (settings.demo and self._recorded() is None)):
+        self.sweeper = Sweeper(self.database, self.artifacts)
+        with self.database.read() as tx:
+            known, used = records.mark(tx, RECORDED_MARK), records.any_record(tx)
+            there = known is not None and records.in_use(tx, known) is not None
+            if records.erased(tx):
+                self.sweeper.request()
+        # Once here, it stays away if somebody throws it away; a demo wants it back, unless it lies in the trash.
+        if settings.recorded is not None and ((known is None and not used) or (settings.demo and not there)):
             self.import_recorded()
 
     def close(self) -> None:
-        """Close the database's connections."""
+        """End what runs in the background and close the database's connections."""
+        self.sweeper.close()
         self.database.dispose()
 
     def import_recorded(self) -> str | None:
@@ -63,7 +79,10 @@ class Lab:
         folder = self.settings.recorded
         if folder is None or not (folder / recorded.MANIFEST).is_file():
             return None
-        return recorded.import_session(self.database, self.artifacts, folder)
+        record_id = recorded.import_session(self.database, self.artifacts, folder)
+        with self.database.write() as tx:
+            records.set_mark(tx, RECORDED_MARK, record_id)
+        return record_id
 
     def read_config(self, plain: Mapping[str, Any]) -> ExploreConfig:
         """Validate a config and check that its model and rewards can be used here. Raises ConfigError."""
@@ -72,6 +91,9 @@ class Lab:
         fine, why = models.usable(config.model)
         if not fine:
             problems["model"] = why
+        fine, why = searches.usable(config.search.algorithm)
+        if not fine:
+            problems["search.algorithm"] = why
         for name in config.rewards:
             fine, why = rewards.usable(name)
             if not fine:
@@ -114,24 +136,92 @@ class Lab:
                 raise StorageError("this session is a recording: it can be looked at, not run")
             jobs.send_command(tx, job_id, kind, payload or {}, expected_step, expected_iteration)
 
+    def finish(self, record_id: str, step: Any, iteration: Any, candidates: Any) -> int:
+        """Have candidates of a scored round rolled out to their final pictures; returns how many are newly queued.
+
+        Those already finished or queued are left out. Raises LabError: see `app.finishing.queue_finish`.
+        """
+        with self.database.write() as tx:
+            return queue_finish(tx, record_id, step, iteration, candidates)
+
     def session_view(self, record_id: str, after_seq: int | None = None) -> dict[str, Any] | None:
         """Everything a page shows of a session, or None when nothing is newer than `after_seq`. Raises StorageError."""
         with self.database.read() as tx:
             if after_seq is not None and last_seq(tx, record_id) == after_seq:
                 return None
-            view = sessions.view(tx, record_id)
+            view = sessions.view(tx, record_id, after_seq)
+            means = first_means(tx, record_id, (row["step"] for row in view["iterations"] if row["iteration"]))
         config = from_dict(view["config"])
-        search = config.search
         view["caution"] = _caution(config)
         for row in view["iterations"]:
-            last = row["iteration"] == search.num_iterations - 1
-            row["notes"] = plan.iteration_notes(row["total"], search.num_elites, last=last)
+            _add_words(row, config, means)
         return view
+
+    def step_detail(self, record_id: str, step: int | str) -> dict[str, Any]:
+        """One step's iterations with all their candidates' numbers, which a large session's view leaves out.
+
+        `step` may come from an address; -1 is the search of x_1. Raises NotFound.
+        """
+        text = str(step)
+        if not text.removeprefix("-").isdecimal() or not text.isascii() or len(text) > 6:
+            raise NotFound(f"there is no step {step!r:.60}")
+        with self.database.read() as tx:
+            rows = step_view(tx, record_id, int(text))
+            config = sessions.get_config(tx, record_id)
+            means = first_means(tx, record_id, [int(text)])
+        for row in rows:
+            _add_words(row, config, means)
+        return {"step": int(text), "iterations": rows}
+
+    def records(self, **asked: str) -> dict[str, Any]:
+        """The library, as texts from an address ask for it: see `app.records.listed`. Raises LabError."""
+        return library.listed(self.database, asked)
+
+    def change_record(self, record_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Rename, star, note or lock a record; returns it as listed. Raises ConfigError by field, NotFound."""
+        values = library.changes(body)
+        with self.database.write() as tx:
+            records.change_record(tx, record_id, values)
+        return library.find(self.database, record_id)
+
+    def trash_record(self, record_id: str) -> dict[str, Any]:
+        """Put a record into the trash; returns it as listed. Raises LabError while it runs or is locked."""
+        with self.database.write() as tx:
+            records.trash(tx, record_id)
+        return library.find(self.database, record_id)
+
+    def restore_record(self, record_id: str) -> dict[str, Any]:
+        """Bring a record back from the trash; returns it as listed. Raises NotFound."""
+        with self.database.write() as tx:
+            records.restore(tx, record_id)
+        return library.find(self.database, record_id)
+
+    def delete_record(self, record_id: str) -> None:
+        """Delete a record in the trash for good; its rows and files are cleared away soon. Raises LabError."""
+        with self.database.write() as tx:
+            records.erase(tx, record_id)
+        self.sweeper.request()
+
+    def queue(self) -> dict[str, Any]:
+        """What runs, waits and has just ended: see `app.queue.listed`."""
+        return queue.listed(self.database)
+
+    def cancel_job(self, job_id: Any) -> dict[str, Any]:
+        """Ask a job to end; returns it as listed. Raises LabError."""
+        return queue.cancel(self.database, job_id)
+
+    def retry_job(self, job_id: Any) -> dict[str, Any]:
+        """Let a failed or cancelled job go on as a new one; returns that one as listed. Raises LabError."""
+        return queue.retry(self.database, job_id)
+
+    def move_job(self, job_id: Any, to: Any) -> dict[str, Any]:
+        """Give a waiting job another place, 1 being the next; returns it as listed. Raises LabError."""
+        return queue.move(self.database, job_id, to)
 
     def recent(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest records, newest first."""
         with self.database.read() as tx:
-            return sessions.list_records(tx, limit=limit)
+            return records.list_records(tx, limit=limit)
 
     def default_record(self) -> str | None:
         """What the page opens with: the newest finished session, else the newest; None in an empty lab.
@@ -146,8 +236,8 @@ class Lab:
 
     def _recorded(self) -> str | None:
         with self.database.read() as tx:
-            found = sessions.list_records(tx, limit=1, text=recorded.NAME)
-        return found[0]["id"] if found else None
+            known = records.mark(tx, RECORDED_MARK)
+            return known if known is not None and records.in_use(tx, known) else None
 
     def artifact_path(self, name: str) -> Path:
         """Where a stored file lies. StorageError for anything that is not the name of a file that is there."""
@@ -159,8 +249,7 @@ class Lab:
     def cost_estimate(self, plain: Mapping[str, Any]) -> dict[str, Any]:
         """What a session would spend, in sample-forwards of the velocity network. Raises ConfigError."""
         config = from_dict(plain)
-        spec = models.MODELS.get(config.model)
-        pair = 2 if config.guidance_scale > 1 and (spec is None or spec.family == "sd3") else 1
+        pair = nfe_per_velocity(config)
         sigmas = shifted(config.num_steps)
         return {
             "nfe": plan.total_nfe(config, sigmas, pair),
@@ -202,6 +291,18 @@ def _option(name: str, text: str, usable: tuple[bool, str] = (True, ""), /, **mo
 def _can_judge(reward: str, prompt: str) -> bool:
     spec = rewards.REWARDS.get(reward)
     return spec is None or spec.any_prompt or parse_caption(prompt) is not None
+
+
+def _add_words(row: dict[str, Any], config: ExploreConfig, means: Mapping[int, float | None]) -> None:
+    """What an iteration's numbers mean: `notes` on what is unusual in them, and a `sentence`."""
+    last = row["iteration"] == config.search.num_iterations - 1
+    finite, best = row["finite"], row["best"]
+    # As many as there are, and equal only if all are: enough to tell what is unusual, without reading every candidate.
+    totals = [best] + [row["mean"]] * (finite - 1) if finite else []
+    row["notes"] = plan.iteration_notes(
+        totals + [None] * (row["num_candidates"] - finite), config.search.num_elites, last=last
+    )
+    row["sentence"] = iteration_sentence(row, {"mean": means.get(row["step"])} if row["iteration"] else None)
 
 
 def _caution(config: ExploreConfig) -> str | None:

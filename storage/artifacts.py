@@ -74,13 +74,14 @@ class Artifacts:
         A file is put before the row that names it is written, so young files are never orphans for certain.
         """
         removed = []
-        with self._lock(fcntl.LOCK_EX):
-            limit = time.time() - older_than
-            for path in sorted(self.folder.glob("??/*")):
-                ours = _NAME.fullmatch(path.name) or path.name.startswith(_TEMPORARY)
-                if ours and path.name not in referenced and path.stat().st_mtime < limit:
-                    path.unlink()
-                    removed.append(path.name)
+        for folder in sorted(path for path in self.folder.glob("??") if path.is_dir()):
+            with self._lock(fcntl.LOCK_EX):  # a subfolder at a time: whoever puts waits no longer than for one
+                limit = time.time() - older_than
+                for path in sorted(folder.iterdir()):
+                    ours = _NAME.fullmatch(path.name) or path.name.startswith(_TEMPORARY)
+                    if ours and path.name not in referenced and path.stat().st_mtime < limit:
+                        path.unlink()
+                        removed.append(path.name)
         return removed
 
     @contextmanager

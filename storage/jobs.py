@@ -317,6 +317,13 @@ def line() -> tuple[sa.ColumnElement[Any], ...]:
     return (sa.case((jobs.c.kind == FINISH, 0), else_=1), jobs.c.rank, jobs.c.id)
 
 
+def _beside(model: str | None) -> tuple[sa.ColumnElement[bool], ...]:
+    """Roll-outs on that model; anything where there is none."""
+    if model is None:
+        return ()
+    return (jobs.c.kind == FINISH, jobs.c.record_id.in_(sa.select(records.c.id).where(records.c.model == model)))
+
+
 def _free(now: float) -> sa.ColumnElement[bool]:
     """Nobody works on it, or whoever did has been silent for a whole lease."""
     lost = sa.and_(jobs.c.status == "running", jobs.c.lease_expires_at < now)

@@ -39,15 +39,13 @@ from storage.tables import (
     step_rewards,
     steps,
 )
-from storage.values import arm_order, checked_id, clean, iso, missing, number, numbers, weighted
+from storage.values import arm_order, checked_id, clean, missing, number, numbers, weighted
 from storage.views import StoredState, record_row, stored_state, view
 
 __all__ = [
     "StoredState",
     "create",
     "get_config",
-    "list_records",
-    "referenced_artifacts",
     "save_arm",
     "save_elites",
     "save_finish",
@@ -228,34 +226,6 @@ def save_finished(tx: Session, record_id: str, event: SessionFinished) -> None:
     set_state(tx, record_id, "succeeded")
 
 
-def list_records(
-    tx: Session, *, limit: int, before: str | None = None, text: str | None = None
-) -> list[dict[str, Any]]:
-    """Records, newest first, without the deleted ones; `before` is the id of the last one already shown.
-
-    `text` must occur in the prompt, name, note, preset or model, in whatever case.
-    """
-    shown = ("id", "kind", "name", "prompt", "preset", "model", "state", "error", "headline", "parent", "star", "note")
-    columns = [records.c[name] for name in (*shown, "locked", "picture", "created_at")]
-    query = sa.select(*columns).where(records.c.deleted_at.is_(None))
-    if before is not None:
-        last = record_row(tx, before)
-        query = query.where(sa.tuple_(records.c.created_at, records.c.id) < sa.tuple_(last.created_at, last.id))
-    wanted = clean(text or "").strip().lower()
-    if wanted:
-        searched = (records.c.prompt, records.c.name, records.c.note, records.c.preset, records.c.model)
-        query = query.where(sa.or_(*(sa.func.lower(column).contains(wanted, autoescape=True) for column in searched)))
-    rows = tx.execute(query.order_by(records.c.created_at.desc(), records.c.id.desc()).limit(limit))
-    return [_listed(row) for row in rows]
-
-
-def referenced_artifacts(tx: Session) -> set[str]:
-    """The names of all stored files that some row still needs."""
-    columns = [records.c.picture, sessions.c.latents, steps.c.latents, steps.c.image]
-    columns += [iterations.c.sheet, candidates.c.image, arms.c.image, arms.c.latents, finishes.c.image]
-    return {name for column in columns for name in tx.scalars(sa.select(column).where(column.is_not(None)).distinct())}
-
-
 def summary(totals: Mapping[int, float | None], elites: Iterable[int]) -> dict[str, Any]:
     """What an iteration's candidates came to: `totals` by candidate, None where one is not finite."""
     finite = [value for value in totals.values() if value is not None]
@@ -263,18 +233,20 @@ def summary(totals: Mapping[int, float | None], elites: Iterable[int]) -> dict[s
         "num_candidates": len(totals),
         "num_finite": len(finite),
         "total_best": max(finite, default=None),
-        "total_mean": math.fsum(finite) / len(finite) if finite else None,
+        "total_mean": _mean(finite),
         "total_threshold": min((value for one in elites if (value := totals.get(one)) is not None), default=None),
     }
 
 
+def _mean(values: Sequence[float]) -> float | None:
+    """Equal values have exactly that mean, so that one sees from it that they are."""
+    if not values or min(values) == max(values):
+        return values[0] if values else None
+    return math.fsum(values) / len(values)
+
+
 def _stamp(tx: Session, record_id: str) -> dict[str, int]:
     return {"seq": advance(tx, record_id)}
-
-
-def _listed(row: sa.Row) -> dict[str, Any]:
-    plain = dict(row._mapping)
-    return plain | {"created": iso(plain.pop("created_at"))}
 
 
 def _require_session(tx: Session, record_id: str) -> None:

@@ -1,6 +1,6 @@
 """Reading a stored session: the page's JSON, and the state from which it goes on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -9,23 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.config import ExploreConfig, from_dict
+from core.errors import NotFound
 from core.events import INITIAL, Cost, IterationState
-from storage.counter import last_seq
-from storage.jobs import job_view
-from storage.tables import (
-    arm_rewards,
-    arms,
-    candidate_rewards,
-    candidates,
-    iterations,
-    records,
-    sessions,
-    step_rewards,
-    steps,
-)
+from storage.progress import COSTS, arms_cost, search_cost, unfinished
+from storage.queue import finish_error, finishing, job_view
+from storage.rows import arm_rows, finish_rows, iteration_rows, rewards_by, rows_of, step_rows
+from storage.tables import arms, candidates, iterations, records, sessions, step_rewards, steps
 from storage.values import arm_order, checked_id, iso, missing, nan_for_none, weighted
 
-_COSTS = ("nfe", "decodes", "reward_calls", "seconds")
+DETAILED = 4_000
 
 
 @dataclass(frozen=True)
@@ -51,44 +43,95 @@ def stored_state(tx: Session, record_id: str) -> StoredState:
     """Read where a session stands."""
     config = from_dict(record_row(tx, record_id).config)
     session = tx.execute(sa.select(sessions).where(sessions.c.record_id == record_id)).one()
-    rows = _rows(tx, steps, record_id)
+    rows = rows_of(tx, steps, record_id)
     initial = next((row.latents for row in rows if row.step == INITIAL), None)
     taken = [row for index, row in enumerate(row for row in rows if row.step != INITIAL) if row.step == index]
     searching = config.searches_initial and initial is None
-    rewards = _rewards_by(tx, step_rewards, record_id, config)
+    rewards = rewards_by(tx, step_rewards, record_id, config)
     trail = nan_for_none(weighted(config.rewards, rewards.get((row.step,), {})) for row in taken)
-    done = _rows(tx, arms, record_id)
+    done = tx.scalars(sa.select(arms.c.arm).where(arms.c.record_id == record_id))
     return StoredState(
         committed=tuple(row.latents for row in taken),
         iterations=iteration_states(tx, record_id, INITIAL if searching else len(taken)),
-        arms=tuple(arm_order(config, [row.arm for row in done])),
-        cost=_search_cost(tx, record_id),
+        arms=tuple(arm_order(config, done)),
+        cost=search_cost(tx, record_id),
         trail=trail,
-        arms_cost=_arms_cost(done),
+        arms_cost=arms_cost(tx, record_id),
         latents=session.latents,
         finished=session.finished_at is not None,
         initial=initial,
     )
 
 
-def view(tx: Session, record_id: str) -> dict[str, Any]:
-    """A session as its page shows it: plain JSON values, None for numbers that are not finite, names for pictures."""
+def view(tx: Session, record_id: str, after: int | None = None) -> dict[str, Any]:
+    """A session as its page shows it: plain JSON values, None for numbers that are not finite, names for pictures.
+
+    With `after`, a value of `seq` that the page has, `partial` is True and the lists of steps, iterations, arms and
+    finishes hold only what was written since; a number that the record never had gives the whole view. A session of
+    more than `DETAILED` planned candidates has their numbers only at its newest searched step: see `detail`.
+    """
     record = record_row(tx, record_id)
     config = from_dict(record.config)
     session = tx.execute(sa.select(sessions).where(sessions.c.record_id == record_id)).one()
-    taken, scored, done = (_rows(tx, table, record_id) for table in (steps, iterations, arms))
-    finished = None if session.finished_at is None else _cost(session)
-    listed = ("id", "name", "kind", "prompt", "preset", "model", "state", "error")
+    partial = after is not None and 0 <= after <= record.seq
+    since = after if partial else None
+    listed = ("id", "name", "kind", "prompt", "preset", "model", "state", "error", "star", "note", "locked", "parent")
     shown = {name: getattr(record, name) for name in listed}
-    shown |= {"created": iso(record.created_at), "config": record.config}
+    shown |= {"deleted": record.deleted_at is not None, "created": iso(record.created_at), "config": record.config}
     shown |= {name: getattr(session, name) or [] for name in ("sigmas", "searched", "step_std", "excess_std")}
+    detail = detailed_steps(tx, record_id, config, session.searched or [])
+    spent = session if session.finished_at is not None else search_cost(tx, record_id) + arms_cost(tx, record_id)
     return shown | {
-        "steps": _step_views(tx, record_id, config, taken),
-        "iterations": _iteration_views(tx, record_id, config, scored),
-        "arms": _arm_views(tx, record_id, config, done),
-        "cost": _cost_view(finished or _search_cost(tx, record_id) + _arms_cost(done)),
+        "partial": partial,
+        "detail": detail,
+        "steps": step_rows(tx, record_id, config, since),
+        "iterations": iteration_rows(tx, record_id, config, detail, after=since),
+        "arms": arm_rows(tx, record_id, config, since),
+        "finishes": finish_rows(tx, record_id, config, since),
+        **_finishing(tx, record_id),
+        "cost": {name: getattr(spent, name) for name in COSTS},
         "job": job_view(tx, record_id),
-        "seq": last_seq(tx, record_id),
+        "seq": record.seq,
+    }
+
+
+def detailed_steps(tx: Session, record_id: str, config: ExploreConfig, searched: Sequence[bool]) -> list[int]:
+    """The steps whose candidates a view shows one by one: decided by what is planned, so that it never turns round."""
+    search = config.search
+    places = sum(searched) + config.searches_initial
+    of_it = iterations.c.record_id == record_id
+    if places * search.num_candidates * search.num_iterations <= DETAILED:
+        return list(tx.scalars(sa.select(iterations.c.step).where(of_it).distinct().order_by(iterations.c.step)))
+    newest = tx.scalar(sa.select(sa.func.max(iterations.c.step)).where(of_it))
+    return [] if newest is None else [newest]
+
+
+def step_view(tx: Session, record_id: str, step: int) -> list[dict[str, Any]]:
+    """All iterations of one step with all their candidates' numbers. NotFound where the step was not searched."""
+    config = from_dict(record_row(tx, record_id).config)
+    rows = iteration_rows(tx, record_id, config, (step,), iterations.c.step == step)
+    if not rows:
+        where = "the starting noise" if step == INITIAL else f"step {step + 1}"
+        raise NotFound(f"session {record_id} has no candidates at {where}")
+    return rows
+
+
+def first_means(tx: Session, record_id: str, searched: Iterable[int]) -> dict[int, float | None]:
+    """The mean total of each of these steps' first iteration, which the later ones are compared with."""
+    first = (iterations.c.record_id == record_id, iterations.c.iteration == 0, iterations.c.step.in_(set(searched)))
+    return dict(tx.execute(sa.select(iterations.c.step, iterations.c.total_mean).where(*first)).tuples().all())
+
+
+def _finishing(tx: Session, record_id: str) -> dict[str, Any]:
+    """What is still being rolled out, and why the latest roll-out failed where it did."""
+    waiting = [(payload, unfinished(tx, record_id, payload)) for payload in finishing(tx, record_id)]
+    return {
+        "finishing": [
+            {"step": payload["step"], "iteration": payload["iteration"], "candidates": left}
+            for payload, left in waiting
+            if left
+        ],
+        "finish_error": finish_error(tx, record_id),
     }
 
 
@@ -100,25 +143,6 @@ def record_row(tx: Session, record_id: str) -> sa.Row:
     return found
 
 
-def _rows(tx: Session, table: sa.Table, record_id: str) -> list[sa.Row]:
-    """A session's rows of one table, in the order of their key."""
-    return list(tx.execute(sa.select(table).where(table.c.record_id == record_id).order_by(*table.primary_key)))
-
-
-def _rewards_by(
-    tx: Session, table: sa.Table, record_id: str, config: ExploreConfig
-) -> dict[tuple[Any, ...], dict[str, float | None]]:
-    """Rewards by what was scored (the key without record and name), each in the config's order."""
-    about = [column for column in table.primary_key if column.name not in ("record_id", "name")]
-    query = sa.select(table.c.name, table.c.value, *about).where(table.c.record_id == record_id)
-    found: dict[tuple[Any, ...], dict[str, float | None]] = {}
-    for name, value, *key in tx.execute(query.order_by(*about, table.c.name)).tuples():
-        found.setdefault(tuple(key), {})[name] = value
-    known = {name for values in found.values() for name in values}
-    ordered = [name for name in config.rewards if name in known] + sorted(known - set(config.rewards))
-    return {key: {name: values[name] for name in ordered if name in values} for key, values in found.items()}
-
-
 def iteration_states(tx: Session, record_id: str, step: int) -> tuple[IterationState, ...]:
     """The scored iterations of a step, without those behind one that is missing."""
     query = sa.select(candidates.c.iteration, candidates.c.total).where(
@@ -126,81 +150,9 @@ def iteration_states(tx: Session, record_id: str, step: int) -> tuple[IterationS
     )
     rows = tx.execute(query.order_by(candidates.c.iteration, candidates.c.candidate))
     totals = {key: [row.total for row in group] for key, group in groupby(rows, key=lambda row: row.iteration)}
-    scored = [row for row in _rows(tx, iterations, record_id) if row.step == step]
+    scored = rows_of(tx, iterations, record_id, iterations.c.step == step)
     return tuple(
         IterationState(elites=tuple(row.elites), total=nan_for_none(totals[row.iteration]))
         for index, row in enumerate(scored)
         if row.iteration == index
     )
-
-
-def _search_cost(tx: Session, record_id: str) -> Cost:
-    """The search's own cost at its latest step or iteration; both count from the session's beginning."""
-    taken, scored = _rows(tx, steps, record_id), _rows(tx, iterations, record_id)
-    latest = taken[-1:]
-    if scored and (not taken or scored[-1].step > taken[-1].step):
-        latest = scored[-1:]
-    return _cost(latest[0]) if latest else Cost()
-
-
-def _arms_cost(done: Iterable[sa.Row]) -> Cost:
-    return sum((_cost(row) for row in done if row.arm != "search"), Cost())
-
-
-def _cost(row: sa.Row) -> Cost:
-    return Cost(**{name: getattr(row, name) for name in _COSTS})
-
-
-def _cost_view(cost: Cost | sa.Row) -> dict[str, Any]:
-    return {name: getattr(cost, name) for name in _COSTS}
-
-
-def _step_views(tx: Session, record_id: str, config: ExploreConfig, taken: Iterable[sa.Row]) -> list[dict[str, Any]]:
-    rewards = _rewards_by(tx, step_rewards, record_id, config)
-    return [
-        {
-            "step": row.step,
-            "image": row.image,
-            "rewards": rewards.get((row.step,), {}),
-            "noise_norm": row.noise_norm,
-            "log_prob": row.log_prob,
-        }
-        for row in taken
-    ]
-
-
-def _iteration_views(
-    tx: Session, record_id: str, config: ExploreConfig, scored: Iterable[sa.Row]
-) -> list[dict[str, Any]]:
-    by_iteration: dict[tuple[int, int], list[sa.Row]] = {}
-    for row in _rows(tx, candidates, record_id):
-        by_iteration.setdefault((row.step, row.iteration), []).append(row)
-    rewards = _rewards_by(tx, candidate_rewards, record_id, config)
-    kept = ("step", "iteration", "sheet", "elites", "mean_norm", "std_quantiles", "cosine", "over_noise", "batch_size")
-    views = []
-    for row in scored:
-        group = by_iteration.get((row.step, row.iteration), [])
-        each = [rewards.get((row.step, row.iteration, one.candidate), {}) for one in group]
-        views.append(
-            {name: getattr(row, name) for name in kept}
-            | {
-                "images": [one.image for one in group],
-                "rewards": {name: [values.get(name) for values in each] for name in (each[0] if each else {})},
-                "total": [one.total for one in group],
-                "norms": [one.norm for one in group],
-                "kurtosis": [one.kurtosis for one in group],
-            }
-        )
-    return views
-
-
-def _arm_views(tx: Session, record_id: str, config: ExploreConfig, done: Iterable[sa.Row]) -> list[dict[str, Any]]:
-    rewards = _rewards_by(tx, arm_rewards, record_id, config)
-    rows = {row.arm: row for row in done}
-    return [
-        {"arm": arm, "image": row.image, "rewards": rewards.get((arm,), {})}
-        | {"trajectories": row.trajectories, "trail": row.trail}
-        | _cost_view(row)
-        for arm in arm_order(config, rows)
-        for row in (rows[arm],)
-    ]

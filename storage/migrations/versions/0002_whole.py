@@ -162,9 +162,15 @@ def _summary(totals: dict[int, float | None], elites: list[int]) -> dict[str, An
         "num_candidates": len(totals),
         "num_finite": len(finite),
         "total_best": max(finite, default=None),
-        "total_mean": math.fsum(finite) / len(finite) if finite else None,
+        "total_mean": _mean(finite),
         "total_threshold": min(kept, default=None),
     }
+
+
+def _mean(values: list[float]) -> float | None:
+    if not values or min(values) == max(values):
+        return values[0] if values else None
+    return math.fsum(values) / len(values)
 
 
 def _mark_recorded(connection: sa.Connection) -> None:
