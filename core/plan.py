@@ -54,7 +54,7 @@ def gated(
 ) -> ExploreConfig:
     """The same search confined to a window (lowest, highest sigma), with as many candidates as the same NFE buys.
 
-    Raises ConfigError where the window holds no step that can be searched.
+    Raises ConfigError where the window holds no step that can be searched, or too many for the cost.
     """
     name = "smart-grpo-gated" if config.search.preset.startswith("smart-grpo") else f"{config.search.preset}, gated"
     budget = search_nfe(config, sigmas, nfe_per_velocity)
@@ -67,10 +67,11 @@ def gated(
     def with_candidates(count: int) -> ExploreConfig:
         return replace(narrow, search=replace(config.search, preset=name, num_candidates=count))
 
-    fitting = [
-        k for k in range(1, MAX_CANDIDATES + 1) if search_nfe(with_candidates(k), sigmas, nfe_per_velocity) <= budget
-    ]
-    return with_candidates(max(fitting, default=config.search.num_candidates))
+    fitting = [with_candidates(count) for count in range(1, MAX_CANDIDATES + 1)]
+    fitting = [one for one in fitting if one.search.num_elites and search_nfe(one, sigmas, nfe_per_velocity) <= budget]
+    if not fitting:
+        raise ConfigError({"window_max": "expected a window narrow enough for one elite a step at the same cost"})
+    return fitting[-1]
 
 
 def iteration_notes(total: Sequence[float | None], num_elites: int, *, last: bool = False) -> list[str]:

@@ -11,7 +11,7 @@ SIGMAS = shifted(10)
 USUAL = ExploreConfig("a photo of a star", search=PRESETS["smart-grpo-sde"])
 
 
-@pytest.mark.parametrize("window", [(SIGMAS[6], SIGMAS[4]), (SIGMAS[5], SIGMAS[5]), (0.1, 1.0)])
+@pytest.mark.parametrize("window", [(SIGMAS[6], SIGMAS[4]), (SIGMAS[5], SIGMAS[5]), (0.3, 0.9)])
 def test_a_gated_search_spends_as_much_as_fits_and_no_more(window: tuple[float, float]) -> None:
     budget = search_nfe(USUAL, SIGMAS, 2)
     found = gated(USUAL, window, SIGMAS, 2)
@@ -29,3 +29,8 @@ def test_a_narrower_window_buys_more_candidates() -> None:
 def test_a_window_without_a_step_is_told() -> None:
     with pytest.raises(ConfigError, match="holds a timestep"):
         gated(USUAL, (0.61, 0.62), SIGMAS, 2)
+
+
+def test_a_window_too_wide_for_the_cost_is_told() -> None:
+    with pytest.raises(ConfigError, match="narrow enough"):
+        gated(USUAL, (0.1, 1.0), SIGMAS, 2)
