@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -177,8 +178,13 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[Any], str | None]:
     return check
 
 
+_SHORTLY = reprlib.Repr()
+_SHORTLY.maxstring = _SHORTLY.maxother = _SHORTLY.maxlong = 120
+
+
 def _shown(value: Any) -> str:
-    text = repr(value)
+    """A value in at most 60 characters; what is deep or long is not walked through for it."""
+    text = _SHORTLY.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
