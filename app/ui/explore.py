@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.3
 LIVE = ("pending", "running", "paused")
-COMMANDS = ("pause", "step", "continue", "cancel")
+COMMANDS = ("pause", "step", "continue", "cancel", "elites")
 QUIET = {"queue": False, "concurrency_limit": None, "show_progress": "hidden"}
 PRIVATE = {**QUIET, "api_visibility": "private"}
 
@@ -49,7 +49,7 @@ class ExplorePage:
             notice += f". Shown instead: \u201c{view['prompt']}\u201d, session {view['id']}"
         filled = form.from_config(view["config"]) if named else form.defaults() | {"prompt": view["prompt"]}
         opened = message("open", view=view, titles=self.titles, notice=notice, first=not asked)
-        return [opened, *self._filled(filled), gr.Timer(active=view["state"] in LIVE)]
+        return [opened, *self._filled(filled), gr.Timer(active=_moving(view))]
 
     def run(self, *filled: Any) -> list[Any]:
         """Start a session from the form. Bad fields come back as problems beside it; nothing filled in is lost."""
@@ -75,12 +75,13 @@ class ExplorePage:
             return [message("notice", record=record, text=str(error)), gr.Timer(active=False)]
         if view is None:
             return [gr.skip(), gr.skip()]
-        return [message("update", view=view), gr.skip() if view["state"] in LIVE else gr.Timer(active=False)]
+        return [message("update", view=view), gr.skip() if _moving(view) else gr.Timer(active=False)]
 
     def command(self, event: gr.EventData) -> list[Any]:
-        """Pause, step, continue or stop the session that the page shows, with what it was looking at.
+        """Pause, step, continue or stop the session that the page shows, with what it was looking at, or choose elites.
 
-        One that has ended by then is just shown as it ended.
+        `elites` carries the kept ones as its payload, and in `then` what is to follow. One that has ended by then is
+        just shown as it ended.
         """
         asked = event._data if isinstance(event._data, Mapping) else {}
         record, kind = asked.get("record"), asked.get("kind")
@@ -89,7 +90,10 @@ class ExplorePage:
         seen = {"expected_step": asked.get("step"), "expected_iteration": asked.get("iteration")}
         refused = None
         try:
-            self.lab.command(record, kind, **seen)
+            if kind == "elites":
+                self._keep(record, asked, seen)
+            else:
+                self.lab.command(record, kind, **seen)
         except LabError as error:
             refused = str(error)
         try:
@@ -100,6 +104,21 @@ class ExplorePage:
         if refused and live:
             return [message("notice", record=record, text=refused), gr.Timer(active=True)]
         return [message("update", view=view), gr.Timer(active=live)]
+
+    def _keep(self, record: str, asked: Mapping[str, Any], seen: dict[str, Any]) -> None:
+        """Send hand-chosen elites and what follows them. Raises LabError, and sends neither, where they come too late.
+
+        The worker checks again; but once it goes on it tells only of its latest command, so a choice that is already
+        stale must not be followed by one that is not.
+        """
+        view = self.lab.session_view(record) or {}
+        newest = (view.get("iterations") or [{}])[-1]
+        if seen != {"expected_step": newest.get("step"), "expected_iteration": newest.get("iteration")}:
+            raise LabError("the session has moved on: your choice was for an iteration that is past")
+        payload = asked.get("payload")
+        self.lab.command(record, "elites", payload if isinstance(payload, Mapping) else {}, **seen)
+        if asked.get("then") in ("continue", "step"):
+            self.lab.command(record, asked["then"], **(seen if asked["then"] == "step" else {}))
 
     def preset_chosen(self, name: str) -> list[Any]:
         """Put a preset's settings into the fields it decides, and its help under it."""
@@ -142,6 +161,11 @@ class ExplorePage:
         for field, kind in (("preset", "presets"), ("model", "models"), ("reward", "rewards")):
             updates[field] = gr.Dropdown(value=values[field], info=self.help(kind, values[field]))
         return [updates[name] for name in form.NAMES]
+
+
+def _moving(view: Mapping[str, Any]) -> bool:
+    """Whether there may be more to tell of a session soon."""
+    return view["state"] in LIVE or bool(view.get("finishing"))
 
 
 def build(lab: "Lab") -> gr.Blocks:

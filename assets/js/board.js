@@ -1,82 +1,238 @@
-// The candidate board of one timestep: a row an iteration, a picture a candidate.
-import {h, svg, fill, keyed, picture} from './dom.js';
-import {LIVE, RESULTS, highest, number, numElites, optimisedTitle, rewardNames, total} from './words.js';
+// The candidate board of one timestep: a row an iteration, a picture a candidate, and the cursor among them.
+//
+// A move of the cursor draws nothing anew: it toggles classes. Rows are made again only when their own content changes.
+import {h, fill, keyed, picture} from './dom.js';
+import {LIVE, number, numElites, optimisedTitle, plural, stepTitle, total} from './words.js';
+import {detailed, isSearched, iterationsOf, sizeOf, stepRow, stepUnderWay, stepsOf} from './view.js';
+import {moved} from './cursor.js';
+import {FOLD_OVER, NUMBERS, emptyRow, makeRow, rowItem, usedRow} from './rows.js';
+import {finishesOf, placeKey, rowSentence, waitingOf} from './finish.js';
+import {galleryItems, popoverFacts, usedText} from './gallery.js';
+import {choosable, isReady, makeChooser} from './chooser.js';
+import {makeInspector} from './inspector.js';
+import {makePopover} from './popover.js';
 
-const NUMBERS = [
-  ['centre', 'How far from 0 the candidates\u2019 common centre lies, as a share of a real noise\u2019s size (its length over \u221ad): 0 at the start. A mean of several noises is shorter than each of them.'],
-  ['spread', 'How far the candidates still differ: the median of the search\u2019s standard deviation, 1 at the start. Near 0 the search has settled.'],
-  ['likeness', 'Mean cosine between the candidates: 0 for independent noises, 1 when all are the same.'],
-  ['kurtosis', '3 for Gaussian noise. Higher means that a few large values carry it, though its size looks right.'],
-];
+const IN_A_LINE = 8, IN_MANY_LINES = 10;
 
-export function makeBoard({select, enlarge}) {
+/** `acts`: move(place), enlarge(items, key, moved), finish(places), follow(), choose(row), tick(candidate), keep(then), leave(), help(). */
+export function makeBoard(acts) {
+  const parts = frame(acts), {node, title, note, back, on, legend, plain, rows, bench, sorts} = parts;
+  const popover = makePopover(cell => popoverFacts(now, placeOf(cell)));
+  const chooser = makeChooser({send: acts.keep, leave: acts.leave});
+  const inspector = makeInspector({
+    enlarge: key => open(key === 'used' ? 'used' : placeKey(now.cursor)), enlargeFinish: () => open(`${placeKey(now.cursor)}/finished`),
+    finish: () => acts.finish([now.cursor]),
+  });
+  bench.append(inspector.node);
+  node.append(chooser.node, parts.help, popover.node);
+  const opened = new Set();
+  let now = null, sort = 'index', marked = [], pinned = false;
+
+  const open = key => acts.enlarge(galleryItems(now, sort), key);
+  const step = by => acts.move({step: now.cursor.step + by});
+  back.addEventListener('click', () => step(-1));
+  on.addEventListener('click', () => step(1));
+  popover.watch(rows, '.candidate[data-candidate]');
+  for (const button of sorts) button.addEventListener('click', () => { sort = button.dataset.sort; draw(now); });
+  rows.addEventListener('click', event => clicked(event.target));
+  node.addEventListener('keydown', pressed);
+
+  function clicked(target) {
+    const row = target.closest('.row[data-iteration]'), one = target.closest('[data-candidate]');
+    if (!row || target.closest('.under')) return;
+    if (!one && !target.closest('.row-name')) return;
+    const place = {...now.cursor, iteration: Number(row.dataset.iteration), ...(one ? {candidate: Number(one.dataset.candidate)} : {})};
+    const again = one && one.classList.contains('at') && one.matches('.candidate'), ticking = one && canTick(place);
+    rows.focus({preventScroll: true});
+    acts.move(place);
+    if (ticking) acts.tick(place.candidate);
+    else if (one && one.matches('.candidate') && (again || matchMedia('(max-width: 820px)').matches)) open(placeKey(now.cursor));
+  }
+
+  function pressed(event) {
+    if (!now || event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, select, textarea')) return;
+    const onGrid = event.target === rows, place = moved(now.view, now.cursor, event.key, sort);
+    if (place) acts.move(place);
+    else if (event.key === '?') acts.help();
+    else if (event.key === 'f') acts.follow();
+    else if (event.key === 'i') { pinned = !pinned; told(); }
+    else if (event.key === 'Escape' && pinned) { pinned = false; told(); }
+    else if (event.key === 'Enter' && onGrid) open(placeKey(now.cursor));
+    else if (event.key === ' ' && onGrid && canTick(now.cursor)) acts.tick(now.cursor.candidate);
+    else return;
+    event.preventDefault();
+    if (place) told();
+  }
+
+  function told() {
+    const cell = marked.find(one => one.matches('.candidate'));
+    if (pinned && cell) popover.show(cell);
+    else popover.hide();
+  }
+
+  function canTick(place) {
+    const {choosing, view} = now;
+    return isReady(view, choosing) && place.step === choosing.step && place.iteration === choosing.iteration;
+  }
+
+  function placeOf(cell) {
+    return {step: now.cursor.step, iteration: Number(cell.closest('.row').dataset.iteration), candidate: Number(cell.dataset.candidate)};
+  }
+
+  function draw(state) {
+    now = state;
+    const {view, titles, cursor} = state, steps = stepsOf(view), found = iterationsOf(view, cursor.step);
+    node.hidden = !steps.length;
+    if (!steps.length) return;
+    title.textContent = stepTitle(cursor.step);
+    back.disabled = cursor.step <= steps[0];
+    on.disabled = cursor.step >= steps[steps.length - 1];
+    describe(note, view, cursor.step);
+    parts.help.hidden = legend.hidden = parts.tools.hidden = bench.hidden = !found.length;
+    explain(legend, view, titles);
+    drawPlain(plain, view, cursor.step, found.length > 0);
+    drawRows(found);
+    for (const button of sorts) button.setAttribute('aria-pressed', String(button.dataset.sort === sort));
+    chooser.draw(state);
+    decorate();
+    mark(cursor);
+  }
+
+  function drawRows(found) {
+    const {view, cursor} = now, k = view.config.search.num_candidates;
+    const items = [...found.map(row => (detailed(row) ? rowItem(view, row, sort, opened.has(rowKey(row))) : {row: null, iteration: row.iteration, empty: sizeOf(row), loading: true})),
+      ...toCome(view, cursor.step, found.length), ...usedNoise(view, cursor.step)];
+    keyed(rows, items, item => `${cursor.step}/${item.row ? item.row.iteration : item.iteration}`,
+      item => (item.used ? usedRow(item, () => open('used')) : item.empty ? emptyRow(item) : makeRow(item, {unfold})));
+    const values = found.filter(detailed).flatMap(row => row.total).filter(value => value !== null);
+    const low = Math.min(...values), high = Math.max(...values);
+    for (const child of rows.children) child.labScale?.(low, high);
+    rows.classList.toggle('many', k > IN_A_LINE);
+    rows.style.setProperty('--columns', Math.ceil(k / Math.ceil(k / (k > IN_A_LINE ? IN_MANY_LINES : IN_A_LINE))));
+  }
+
+  function unfold(iteration, yes) {
+    const key = `${now.cursor.step}/${iteration}`;
+    if (yes) opened.add(key);
+    else opened.delete(key);
+    if (!yes && iteration === now.cursor.iteration) acts.move({candidate: [...rows.children].find(one => one.labKey === key).labCells.keys().next().value});
+    draw(now);
+  }
+
+  /** Signs of finished candidates, ticks, and each row's buttons: put on what is there, without making it again. */
+  function decorate() {
+    const {view, cursor, finishAsked, choosing} = now, done = finishesOf(view), waiting = waitingOf(view, finishAsked);
+    const free = choosable(view), ready = isReady(view, choosing);
+    for (const node of rows.children) {
+      if (!node.labCells) continue;
+      const at = {step: cursor.step, iteration: Number(node.dataset.iteration)};
+      const ticks = ready && at.step === choosing.step && at.iteration === choosing.iteration ? choosing.chosen : null;
+      for (const [candidate, cell] of node.labCells) {
+        const key = placeKey({...at, candidate});
+        sign(cell, done.get(key), waiting.has(key));
+        cell.classList.toggle('ticking', Boolean(ticks));
+        if (ticks) cell.setAttribute('aria-selected', String(ticks.has(candidate)));
+        else cell.removeAttribute('aria-selected');
+      }
+      rowActs(node, at, {done, waiting, free: free && free.step === at.step && free.iteration === at.iteration && !choosing});
+    }
+  }
+
+  function rowActs(node, at, {done, waiting, free}) {
+    const {view} = now, size = sizeOf(iterationsOf(view, at.step).find(row => row.iteration === at.iteration));
+    const left = Array.from({length: size}, (_, candidate) => ({...at, candidate})).filter(one => !done.has(placeKey(one)));
+    const open = left.filter(one => !waiting.has(placeKey(one))), sentence = rowSentence(view, at);
+    const signature = JSON.stringify([left.length, open.length, sentence, free, view.state]);
+    if (node.labSigned === signature) return;
+    node.labSigned = signature;
+    fill(node.labSigns, sentence ? h('p', {class: 'promise'}, sentence) : null,
+      free ? h('button', {type: 'button', class: 'chip choose', onclick: () => acts.choose()}, view.state === 'paused' ? 'Choose the kept ones yourself' : 'Pause and choose the kept ones yourself') : null,
+      left.length > open.length ? h('span', {class: 'note busy', role: 'status'}, `Finishing ${plural(left.length - open.length, 'candidate')}\u2026`) : null,
+      open.length ? h('button', {type: 'button', class: 'chip finish-all', title: 'Run the remaining steps with each of these noises, to see what the guesses were worth', onclick: () => acts.finish(open)},
+        open.length === size ? `Finish all ${size} of this iteration` : `Finish the other ${open.length}`) : null);
+  }
+
+  /** The cursor moved: mark its place, and unfold the row if it is folded away there. */
+  function mark(cursor, seen = false) {
+    for (const one of marked) one.classList.remove('at');
+    const key = `${cursor.step}/${cursor.iteration}`, row = [...rows.children].find(one => one.labKey === key && one.labCells);
+    if (row && !row.labCells.has(cursor.candidate)) {
+      opened.add(key);
+      return draw({...now, cursor});
+    }
+    now = {...now, cursor};
+    marked = row ? [row, row.labCells.get(cursor.candidate), row.labDots[cursor.candidate]].filter(Boolean) : [];
+    for (const one of marked) one.classList.add('at');
+    if (row) rows.setAttribute('aria-activedescendant', marked[1].id);
+    else rows.removeAttribute('aria-activedescendant');
+    if (seen && row) marked[1].scrollIntoView({block: 'nearest', inline: 'nearest'});
+    inspector.draw(now);
+    return undefined;
+  }
+
+  return {node, draw, mark, focus: () => rows.focus({preventScroll: true})};
+}
+
+/** The board's fixed parts. */
+function frame(acts) {
   const title = h('h3'), note = h('p', {class: 'note'});
   const back = h('button', {type: 'button', class: 'arrow', 'aria-label': 'Step before'}, '\u2039');
   const on = h('button', {type: 'button', class: 'arrow', 'aria-label': 'Step after'}, '\u203a');
-  const follow = h('button', {type: 'button', class: 'chip follow'}, 'Follow the search');
-  const legend = h('p', {class: 'legend'}), rows = h('div', {class: 'rows'}), plain = h('div', {class: 'plain'});
+  const sorts = [['index', 'by index'], ['reward', 'by reward']].map(([name, text]) => h('button', {type: 'button', class: 'part', data: {sort: name}}, text));
+  const keys = h('button', {type: 'button', class: 'chip keys', title: 'Keys on the board', onclick: acts.help}, '? keys');
+  const tools = h('div', {class: 'tools'}, h('span', {class: 'segment', role: 'group', 'aria-label': 'Order of the candidates'}, sorts), keys);
+  const legend = h('p', {class: 'legend'}), plain = h('div', {class: 'plain'});
+  const rows = h('div', {class: 'rows', role: 'grid', tabindex: 0, 'aria-label': 'Candidates, a row an iteration. Arrow keys move the cursor, question mark shows all keys.'});
+  const bench = h('div', {class: 'bench'}, rows);
   const help = h('details', {class: 'help'}, h('summary', {}, 'What the numbers mean'),
     h('dl', {}, NUMBERS.map(([name, text]) => [h('dt', {}, name), h('dd', {}, text)])));
   const node = h('section', {class: 'panel board', 'aria-label': 'Candidates'},
-    h('div', {class: 'panel-head'}, h('div', {class: 'pager'}, back, title, on, follow), note), legend, plain, rows, help);
-  let now = {selected: 0, newest: 0, items: () => []};
-  const open = key => { const items = now.items(); enlarge(items, items.findIndex(item => item.key === key)); };
-  back.addEventListener('click', () => select(now.selected - 1));
-  on.addEventListener('click', () => select(now.selected + 1));
-  follow.addEventListener('click', () => select(now.newest, false));
-
-  function draw({view, titles, selected, pinned}) {
-    const steps = view.searched.length, found = view.iterations.filter(row => row.step === selected);
-    const last = view.iterations[view.iterations.length - 1];
-    now = {selected, newest: last ? last.step : Math.min(view.steps.length, Math.max(steps - 1, 0)), items: gallery(view, titles, found)};
-    node.hidden = !steps;
-    if (!steps) return;
-    title.textContent = `Step ${selected + 1}`;
-    back.disabled = selected <= 0;
-    on.disabled = selected >= steps - 1;
-    follow.hidden = !(pinned && LIVE.includes(view.state));
-    keyed(note, describe(view, selected).map((part, i) => ({...part, i})), part => part.i, part => h('span', {title: part.title, class: part.title ? 'hinted' : null}, part.text));
-    help.hidden = legend.hidden = !found.length;
-    fill(legend, h('span', {class: 'key elite'}, kept(view)),
-      h('span', {class: 'key best'}, 'highest of its iteration'), h('span', {}, 'Numbers', h('span', {class: 'of-dots'}, ' and dots'), `: ${optimisedTitle(view, titles)}`),
-      h('span', {class: 'key middle of-dots'}, 'line: mean'));
-    drawPlain(plain, view, selected, found.length > 0);
-    keyed(rows, [...found, ...toCome(view, selected, found.length), ...usedNoise(view, selected)], row => `${selected}/${row.iteration}`,
-      row => row.used ? usedRow(row, () => open('used')) : row.empty ? emptyRow(row) : makeRow(row, index => open(`${row.iteration}/${index}`)));
-    const values = found.flatMap(row => row.total).filter(value => value !== null);
-    for (const child of rows.children) child.labScale?.(Math.min(...values), Math.max(...values));
-    rows.classList.toggle('many', view.config.search.num_candidates > 8);
-    const k = view.config.search.num_candidates;
-    rows.style.setProperty('--columns', Math.ceil(k / Math.ceil(k / (k > 8 ? 10 : 8))));
-  }
-
-  return {node, draw};
+    h('div', {class: 'panel-head'}, h('div', {class: 'pager'}, back, title, on), tools, note), legend, plain, bench);
+  return {node, title, note, back, on, sorts, tools, legend, plain, rows, bench, help};
 }
 
-function describe(view, step) {
-  const sigma = `\u03c3 ${number(view.sigmas[step])} \u2192 ${number(view.sigmas[step + 1])}`;
-  const taken = view.steps[step], used = taken && view.step_std[step] > 0
-    ? ` The noise it used has ${number(taken.noise_norm, 2)} of a real noise\u2019s size.` : '';
-  const scored = view.iterations.find(row => row.step === step), over = scored && scored.over_noise > 1.0005
+/** A candidate's corner: the true reward of its finished picture, or that it is on its way. */
+function sign(cell, done, waiting) {
+  const text = done ? (done.total === null ? 'n/a' : number(done.total, 2)) : waiting ? '\u2026' : '';
+  if ((cell.labSign || '') === text) return;
+  cell.labSign = text;
+  cell.querySelector('.sign')?.remove();
+  if (text) cell.firstElementChild.append(h('span', {class: `sign${done ? '' : ' waiting'}`, title: done ? 'Reward of the finished picture' : 'Being finished'}, text));
+}
+
+function rowKey(row) {
+  return `${row.step}/${row.iteration}`;
+}
+
+function describe(note, view, step) {
+  if (step < 0) return fill(note, 'Before the first step, at \u03c3 1: each candidate is a whole starting noise, shown as the model\u2019s first guess from it.');
+  const taken = stepRow(view, step), used = taken && view.step_std[step] > 0 ? ` The noise it used has ${number(taken.noise_norm, 2)} of a real noise\u2019s size.` : '';
+  const scored = iterationsOf(view, step)[0], over = scored && scored.over_noise > 1.0005
     ? ` Candidates are scored as the paper prints it: with ${number(scored.over_noise, 2)} times the noise that \u03c3 stands for (so the guess is blurrier than it need be).` : '';
-  const excess = {text: `leaves ${number(view.excess_std[step], 2)} more than the next step expects`, title: view.excess_std[step] > 0 ? 'Noise that nobody removes later; it ends as grain.' : null};
-  return [{text: `${sigma}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and `}, excess, {text: `.${over}${used}`}];
+  const excess = h('span', {class: view.excess_std[step] > 0 ? 'hinted' : null, title: view.excess_std[step] > 0 ? 'Noise that nobody removes later; it ends as grain.' : null},
+    `leaves ${number(view.excess_std[step], 2)} more than the next step expects`);
+  return fill(note, `\u03c3 ${number(view.sigmas[step])} \u2192 ${number(view.sigmas[step + 1])}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and `, excess, `.${over}${used}`);
 }
 
-/** What the frame around a candidate means. */
-function kept(view) {
-  const {selection, num_iterations: n} = view.config.search, t = numElites(view);
-  const which = selection === 'random' ? `${t} drawn at random` : t === 1 ? 'the best one' : `the best ${t}`;
-  return n > 1 ? `kept: ${which}, from which the next iteration is drawn` : `kept: ${which}, from which the step\u2019s noise is made`;
+/** What frames, stars and numbers mean. */
+function explain(legend, view, titles) {
+  const {selection, num_iterations: n, num_candidates: k} = view.config.search, t = numElites(view);
+  const which = selection === 'random' ? `${t} drawn blindly, whatever their rewards` : t === 1 ? 'the best one' : `the best ${t}`;
+  const goal = n > 1 ? 'from which the next iteration is drawn' : 'from which the step\u2019s noise is made';
+  fill(legend, h('span', {class: 'key elite'}, `kept: ${which}, ${goal}`), h('span', {class: 'key best'}, 'highest of its iteration'),
+    h('span', {}, 'Numbers', h('span', {class: 'of-dots'}, ' and dots'), `: ${optimisedTitle(view, titles)}`), h('span', {class: 'key middle of-dots'}, 'line: mean'),
+    view.finishes && view.finishes.length ? h('span', {class: 'key done'}, 'in the corner: reward of the finished picture') : null,
+    k > FOLD_OVER ? h('span', {}, 'Dots show all candidates, folded ones too') : null);
 }
 
 /** For a step without candidates: why there are none, and the estimate large. */
 function drawPlain(parent, view, step, searched) {
   parent.hidden = searched;
   if (searched) return;
-  const row = view.steps[step], {window_min: low, window_max: high, search} = view.config, sigma = view.sigmas[step];
-  const why = view.searched[step] ? (LIVE.includes(view.state) ? 'This step will be searched; its candidates appear here as they are scored.' : 'The session ended before this step was searched.')
+  const row = stepRow(view, step), {window_min: low, window_max: high, search} = view.config, sigma = view.sigmas[step];
+  const why = isSearched(view, step) ? (LIVE.includes(view.state) ? 'This step will be searched; its candidates appear here as they are scored.' : 'The session ended before this step was searched.')
     : !search.num_iterations ? 'This session searches nowhere: ordinary random noise enters at every step.'
+    : !view.searched.some(Boolean) ? 'This session searches its starting noise only: ordinary random noise enters here.'
     : sigma > high ? `Not searched: at \u03c3 ${number(sigma, 2)}, above ${number(high, 2)}, a guess of the final picture says little yet. Ordinary random noise enters here.`
     : `Not searched: \u03c3 ${number(sigma, 2)} is below ${number(low, 2)}. A search here would mostly choose the grain of the picture. Ordinary random noise enters.`;
   keyed(parent, [{why, image: row ? row.image : null}], () => step, one => h('div', {class: 'plain-row'},
@@ -86,111 +242,13 @@ function drawPlain(parent, view, step, searched) {
 /** Rows that are still to come in the step under way: they hold the place, so that nothing jumps while one watches. */
 function toCome(view, step, found) {
   const {num_iterations: n, num_candidates: k} = view.config.search;
-  if (!found || step !== view.steps.length || !LIVE.includes(view.state) || n * k > 100) return [];
+  if (!found || step !== stepUnderWay(view) || !LIVE.includes(view.state) || n > 20) return [];
   return Array.from({length: Math.max(n - found, 0)}, (_, i) => ({empty: k, iteration: found + i}));
 }
 
-/** The last row: what the step led to; while the step is under way it holds the place. */
+/** The last row: what the step led to. */
 function usedNoise(view, step) {
-  const taken = view.steps[step], found = view.iterations.some(row => row.step === step);
+  const taken = stepRow(view, step), found = iterationsOf(view, step).length > 0;
   if (!found || !taken && !toCome(view, step, -1).length) return [];
-  return [{used: true, iteration: 'used', image: taken ? taken.image : null, reward: taken ? total(view, taken.rewards) : null, text: usedText(view)}];
-}
-
-function usedText(view) {
-  const {result} = view.config.search;
-  return `What the step led to with the noise that was chosen${RESULTS[result] ? ` (${RESULTS[result]})` : ''}.`;
-}
-
-function usedRow(row, open) {
-  const told = row.reward === null ? 'no number' : number(row.reward);
-  return h('div', {class: `row used${row.image ? '' : ' to-come'}`, 'aria-hidden': row.image ? null : 'true'},
-    h('div', {class: 'row-name'}, h('b', {}, 'used')),
-    h('div', {class: 'candidates'}, row.image
-      ? h('button', {type: 'button', class: 'candidate', 'aria-label': `The guess after the step, with the noise that was used, reward ${told}`, onclick: open},
-        h('span', {class: 'frame'}, picture(row.image, '')), h('span', {class: 'reward'}, told))
-      : h('span', {class: 'candidate'}, h('span', {class: 'frame'}), h('span', {class: 'reward'}, '\u00a0')),
-    h('p', {class: 'used-text'}, row.image ? row.text : '')));
-}
-
-function emptyRow(row) {
-  return h('div', {class: 'row to-come', 'aria-hidden': 'true'},
-    h('div', {class: 'row-name'}, h('b', {}, String(row.iteration + 1)), h('span', {}, 'iteration')),
-    h('div', {class: 'candidates'}, Array.from({length: row.empty}, () => h('span', {class: 'candidate'}, h('span', {class: 'frame'}), h('span', {class: 'reward'}, '\u00a0')))));
-}
-
-function makeRow(row, open) {
-  const best = highest(row.total)[0];
-  const bad = row.total.filter(value => value === null).length;
-  const facts = [['centre', row.mean_norm, 2], ['spread', row.std_quantiles[2], 2], ['likeness', row.cosine, 2], ['kurtosis', mean(row.kurtosis), 1]];
-  const dots = svg('svg', {class: 'dots', 'aria-hidden': 'true'});
-  const node = h('div', {class: 'row'},
-    h('div', {class: 'row-name'}, h('b', {}, String(row.iteration + 1)), h('span', {}, 'iteration'),
-      bad ? h('em', {class: 'bad'}, `${bad} without a score`) : null),
-    h('div', {class: 'candidates'}, row.images.map((image, i) => candidate(row, image, i, i === best, () => open(i)))),
-    dots,
-    h('dl', {class: 'facts'}, facts.map(([name, value, places]) =>
-      h('div', {title: NUMBERS.find(([one]) => one === name)[1]}, h('dt', {}, name), h('dd', {}, number(value, places))))),
-    row.notes.map(text => h('p', {class: 'row-note'}, text)));
-  node.labScale = (low, high) => drawDots(dots, row, low, high);
-  return node;
-}
-
-/** The row's rewards on the scale of the whole step, so that one sees the rows climb (or not). */
-function drawDots(parent, row, low, high) {
-  const at = value => `${(6 + 88 * (high > low ? (value - low) / (high - low) : 0.5)).toFixed(2)}%`;
-  const middle = mean(row.total);
-  const dot = (value, i) => value === null ? null
-    : svg('circle', {cx: at(value), cy: 14, r: row.elites.includes(i) ? 5 : 4, class: row.elites.includes(i) ? 'elite' : null});
-  fill(parent, svg('line', {x1: '3%', x2: '97%', y1: 14, y2: 14}),
-    middle === null ? null : svg('line', {class: 'mean', x1: at(middle), x2: at(middle), y1: 5, y2: 23}),
-    row.total.map(dot),
-    [[low, 'start', '3%'], [high, 'end', '97%']].map(([value, anchor, x]) => {
-      const text = svg('text', {x, y: 38, 'text-anchor': anchor});
-      text.textContent = Number.isFinite(value) ? number(value) : '';
-      return text;
-    }));
-}
-
-function candidate(row, image, index, best, open) {
-  const elite = row.elites.includes(index), value = row.total[index], broken = value === null;
-  const label = [`Candidate ${index + 1} of iteration ${row.iteration + 1}`, broken ? 'its reward is not a number' : `reward ${number(value)}`, elite && 'kept', best && 'highest'];
-  return h('button', {type: 'button', class: ['candidate', elite && 'elite', best && 'best', broken && 'broken'].filter(Boolean).join(' '),
-    'aria-label': label.filter(Boolean).join(', '), onclick: open},
-  h('span', {class: 'frame'}, picture(image, ''), best ? h('span', {class: 'star', 'aria-hidden': 'true'}, '\u2605') : null),
-  h('span', {class: 'reward'}, broken ? 'no number' : number(value)));
-}
-
-/** All candidates of a step for the large view, made when one is opened. */
-function gallery(view, titles, found) {
-  const taken = found.length ? view.steps[found[0].step] : null;
-  return () => [...found.flatMap(row => row.images.map((image, i) => ({
-    key: `${row.iteration}/${i}`, image,
-    title: `Step ${row.step + 1}, iteration ${row.iteration + 1}, candidate ${i + 1}`,
-    note: [row.elites.includes(i) ? 'Kept: it steers the next iteration.' : 'Not kept.',
-      i === highest(row.total)[0] ? 'Highest of its iteration.' : '', row.total[i] === null ? 'Its reward is not a number, so it could not be kept.' : ''].filter(Boolean).join(' '),
-    facts: [...rewardFacts(view, titles, name => row.rewards[name] && row.rewards[name][i]),
-      ['Noise size, of \u221ad', number(row.norms[i])], ['Kurtosis', number(row.kurtosis[i], 2)]],
-  }))), ...(taken ? [{
-    key: 'used', image: taken.image, title: `Step ${taken.step + 1}, the noise that was used`, note: usedText(view),
-    facts: [...rewardFacts(view, titles, name => taken.rewards[name]), ['Noise size, of \u221ad', number(taken.noise_norm)]],
-  }] : [])];
-}
-
-/** [title, value] of every reward, the optimised ones first. */
-export function rewardFacts(view, titles, value) {
-  const {optimised, watched} = rewardNames(view);
-  const facts = [...optimised.map(name => [`${titles[name] || name} (optimised)`, told(value(name))]),
-    ...watched.map(name => [`${titles[name] || name} (watched)`, told(value(name))])];
-  if (optimised.length > 1) facts.unshift(['Weighted sum', told(total(view, Object.fromEntries(optimised.map(name => [name, value(name)]))))]);
-  return facts;
-}
-
-function told(value) {
-  return value === null ? 'no number' : number(value);
-}
-
-function mean(values) {
-  const known = values.filter(value => value !== null);
-  return known.length ? known.reduce((a, b) => a + b, 0) / known.length : null;
+  return [{used: true, iteration: 'used', image: taken ? taken.image : null, reward: taken ? total(view, taken.rewards) : null, text: usedText(view, step)}];
 }

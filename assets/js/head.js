@@ -11,7 +11,7 @@ const ICONS = {
 const STATES = {pending: 'Waiting', running: 'Running', paused: 'Paused', succeeded: 'Finished', failed: 'Failed', cancelled: 'Stopped'};
 
 export function makeHead({send}) {
-  const prompt = h('h2', {class: 'prompt'}), meta = h('p', {class: 'meta'}), chip = h('span', {class: 'chip-state', role: 'status'});
+  const prompt = h('h2', {class: 'prompt'}), name = h('p', {class: 'name'}), meta = h('p', {class: 'meta'}), chip = h('span', {class: 'chip-state', role: 'status'});
   const bar = h('span', {class: 'bar'});
   const progress = h('div', {class: 'progress', role: 'progressbar', 'aria-label': 'Progress of the session', 'aria-valuemin': 0, 'aria-valuemax': 100}, bar);
   const line = h('p', {class: 'status'});
@@ -25,22 +25,24 @@ export function makeHead({send}) {
   };
   const transport = h('div', {class: 'transport', role: 'group', 'aria-label': 'Drive the session'}, Object.values(buttons));
   const node = h('header', {class: 'head'},
-    h('div', {class: 'head-row'}, h('div', {class: 'about'}, chip, prompt, meta), transport), progress, line);
+    h('div', {class: 'head-row'}, h('div', {class: 'about'}, h('div', {class: 'chip-line'}, chip, name), prompt, meta), transport), progress, line);
 
-  function draw({view, titles, asked}) {
+  function draw({view, titles, asked, ahead}) {
     const at = position(view), mode = view.job && view.job.mode;
     chip.textContent = view.state === 'running' && mode === 'pausing' ? 'Pausing' : view.state === 'running' && mode === 'stepping' ? 'Stepping' : STATES[view.state] || view.state;
     prompt.textContent = view.prompt;
+    name.textContent = view.name || '';
+    name.hidden = !view.name;
     const facts = [view.preset, titles[view.model] || view.model, `seed ${view.config.seed}`, `${follows(view) ? 'climbs' : 'scored by'} ${optimisedTitle(view, titles)}`, moment(view.created)];
     meta.textContent = facts.map(fact => fact.replaceAll(' ', '\u00a0')).join(' \u00b7 ');
     bar.style.width = `${(100 * at.fraction).toFixed(1)}%`;
     progress.setAttribute('aria-valuenow', Math.round(100 * at.fraction));
-    line.textContent = status(view);
+    line.textContent = status(view, ahead);
 
     const active = ['pending', 'running', 'paused'].includes(view.state), paused = view.state === 'paused';
     const going = !paused && (mode === 'run' || !mode) && !asked;
     transport.hidden = !active;
-    progress.hidden = !active;
+    progress.classList.toggle('idle', !active);
     buttons.pause.hidden = paused;
     buttons.continue.hidden = !paused;
     buttons.pause.disabled = !going;

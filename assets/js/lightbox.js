@@ -8,7 +8,7 @@ export function makeLightbox() {
   const close = h('button', {type: 'button', class: 'close', 'aria-label': 'Close', onclick: () => node.close()}, '\u00d7');
   const node = h('dialog', {class: 'lightbox', 'aria-label': 'Picture'},
     close, stage, h('div', {class: 'words'}, h('div', {class: 'pager'}, back, title, on), note, facts));
-  let items = [], at = 0;
+  let items = [], at = 0, shown = () => {};
 
   node.addEventListener('click', event => { if (event.target === node) node.close(); });
   node.addEventListener('keydown', event => {
@@ -26,12 +26,16 @@ export function makeLightbox() {
     fill(facts, item.facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))));
     back.disabled = at === 0;
     on.disabled = at === items.length - 1;
+    shown(item);
   }
 
   return {
     node,
-    open(list, index) {
+    /** `told` hears of every picture that is shown. */
+    open(list, index, told = () => {}) {
+      if (!list.length) return;
       items = list;
+      shown = told;
       show(Math.max(index, 0));
       if (!node.open) node.showModal();
     },

@@ -1,12 +1,13 @@
 // The outcome: the picture that the search led to beside those of the arms, at what each cost.
 import {h, svg, fill, keyed, picture} from './dom.js';
-import {LIVE, armWords, count, highest, number, optimisedTitle, rewardNames, seconds, total, verdict} from './words.js';
-import {rewardFacts} from './board.js';
+import {LIVE, armWords, climbedWord, count, number, optimisedTitle, rewardFacts, rewardNames, seconds, total, verdict} from './words.js';
+import {highest} from './view.js';
+import {makeCompare} from './compare.js';
 
 export function makeOutcome({enlarge}) {
-  const cards = h('ul', {class: 'cards'}), words = h('p', {class: 'note verdict'}), trail = h('figure', {class: 'trail'});
+  const cards = h('ul', {class: 'cards'}), words = h('p', {class: 'note verdict'}), trail = h('figure', {class: 'trail'}), compare = makeCompare();
   const node = h('section', {class: 'panel outcome', 'aria-label': 'Outcome'},
-    h('div', {class: 'panel-head'}, h('h3', {}, 'Outcome'), words), cards, trail);
+    h('div', {class: 'panel-head'}, h('h3', {}, 'Outcome'), words), cards, compare.node, trail);
   const chart = {arms: [], title: '', caption: '', drawn: ''};
   let large = () => [];
   const open = key => enlarge(large(), large().findIndex(one => one.key === key));
@@ -25,7 +26,7 @@ export function makeOutcome({enlarge}) {
     const list = ['search', ...view.config.arms].map(name => view.arms.find(arm => arm.arm === name) || {arm: name, missing: true});
     node.hidden = !view.arms.length && !live || !view.sigmas.length;
     const rows = rewardRows(view, titles, list);
-    const items = list.map((arm, i) => ({arm, live, about: told(armWords(view, arm.arm), arm), rewards: rows.map(row => ({...row, value: row.values[i], top: row.top.includes(i), values: undefined}))}));
+    const items = list.map((arm, i) => ({arm, live, word: climbedWord(view), about: told(armWords(view, arm.arm), arm), rewards: rows.map(row => ({...row, value: row.values[i], top: row.top.includes(i), values: undefined}))}));
     large = () => list.filter(arm => !arm.missing).map(arm => largeItem(view, titles, arm));
     keyed(cards, items, item => item.arm.arm, item => card(item, () => open(item.arm.arm)));
     words.textContent = verdict(view, titles) || 'What the search leads to, beside other ways to a picture.';
@@ -34,6 +35,7 @@ export function makeOutcome({enlarge}) {
     chart.caption = `${chart.title} of the guess after each step. Compare the lines within a step; along a line the guesses themselves change.`
       + (view.config.arms.some(arm => arm.startsWith('best_of')) ? ' Best-of arms are not followed step by step.' : '');
     trail.hidden = chart.arms.length < 2;
+    compare.draw(view, titles, rows, list);
     drawChart();
   }
 
@@ -58,7 +60,7 @@ function told(about, arm) {
   return {title: about.title, line: about.line(arm.missing ? 0 : arm.trajectories)};
 }
 
-function card({arm, live, about, rewards}, open) {
+function card({arm, live, word, about, rewards}, open) {
   const top = rewards[0] && rewards[0].top;
   const classes = ['arm', arm.arm === 'search' && 'own', arm.missing && 'missing', top && 'top'];
   return h('li', {class: classes.filter(Boolean).join(' '), data: {arm: arm.arm}},
@@ -67,7 +69,7 @@ function card({arm, live, about, rewards}, open) {
     h('h4', {}, about.title),
     h('p', {class: 'line'}, about.line),
     h('dl', {class: 'scores'}, rewards.map(one => h('div', {class: one.climbed ? 'climbed' : 'watched'},
-      h('dt', {}, one.title, one.climbed ? h('small', {}, ' optimised') : null),
+      h('dt', {}, one.title, one.climbed ? h('small', {}, ` ${word}`) : null),
       h('dd', {}, arm.missing ? '\u2013' : one.value === null ? 'no number' : number(one.value), one.top ? h('span', {class: 'crown'}, 'highest') : null)))),
     arm.missing ? null : h('p', {class: 'cost', title: `${count(arm.decodes)} pictures decoded, ${count(arm.reward_calls)} scored`},
       [`${count(arm.nfe)} evaluations`, `${count(arm.decodes)} decoded`, seconds(arm.seconds)].map(part => part.replaceAll(' ', '\u00a0')).join(', ')));
@@ -77,7 +79,7 @@ function largeItem(view, titles, arm) {
   const about = told(armWords(view, arm.arm), arm);
   return {
     key: arm.arm, image: arm.image, title: about.title, note: about.line,
-    facts: [...rewardFacts(view, titles, name => arm.rewards[name]), ['Velocity evaluations', count(arm.nfe)],
+    facts: [...rewardFacts(view, titles, name => arm.rewards[name] ?? null), ['Velocity evaluations', count(arm.nfe)],
       ['Pictures decoded', count(arm.decodes)], ['Reward calls', count(arm.reward_calls)], ['Time', seconds(arm.seconds)]],
   };
 }

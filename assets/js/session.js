@@ -1,83 +1,149 @@
-// A session as one sees it: keeps the newest view, what is selected, and draws the parts from both.
+// A session as one sees it: keeps the newest view and the one cursor, and lets every part of the page obey both.
 //
 // The server sends messages {kind: open | update | notice | empty}; the page alone knows which session is open, so a
-// late answer about another one is dropped here.
+// late answer about another one is dropped here. Moving the cursor is a matter of this page: no server hears of it.
 import {h, fill, keyed} from './dom.js';
-import {LIVE, explanation, position} from './words.js';
+import {LIVE, explanation, sentence} from './words.js';
+import {merged, scoredCount} from './view.js';
+import {fromText, newestPlace, openingPlace, same, settled} from './cursor.js';
+import {makeActions} from './actions.js';
+import {makeAddress} from './address.js';
+import {makeDetails} from './details.js';
+import {makeQueueWatch} from './ahead.js';
 import {makeHead} from './head.js';
 import {makeFilm} from './film.js';
 import {makeBoard} from './board.js';
 import {makeOutcome} from './outcome.js';
 import {makeLightbox} from './lightbox.js';
+import {makeHelp} from './help.js';
+import {makePill} from './pill.js';
+import {begun} from './chooser.js';
+import {steadily} from './steady.js';
 
 export function mount({element, props, watch, trigger}) {
   const root = element.querySelector('.lab-session');
-  const state = {view: null, titles: {}, selected: 0, pinned: false, asked: null, notice: '', first: false};
+  const state = {
+    view: null, titles: {}, cursor: {step: 0, iteration: 0, candidate: 0}, following: true, known: 0, ahead: [],
+    asked: null, choosing: null, finishAsked: new Set(), notice: '', first: false,
+  };
   let lastPoll = Date.now();
 
-  const send = kind => {
-    const {view} = state, last = view.iterations[view.iterations.length - 1], step = view.steps.length;
-    const seen = kind !== 'step' ? {} : last && last.step >= step ? {step: last.step, iteration: last.iteration} : step ? {step: step - 1} : {};
-    Object.assign(state, {asked: kind, notice: ''});
-    draw();
-    trigger('command', {record: view.id, kind, ...seen});
-  };
-  const select = (step, pinned = true) => {
-    Object.assign(state, {selected: step, pinned});
-    draw();
-  };
-  const lightbox = makeLightbox();
-  const parts = [makeHead({send}), makeFilm({select}), makeBoard({select, enlarge: lightbox.open}), makeOutcome({enlarge: lightbox.open})];
+  const lightbox = makeLightbox(), help = makeHelp(), address = makeAddress();
+  const details = makeDetails({
+    came: change => { state.view = change(state.view); drawAll(); },
+    failed: text => { state.notice = sentence(text); drawAll(); },
+    current: () => state.view,
+  });
+  const queue = makeQueueWatch(ahead => { state.ahead = ahead; drawAll(); });
+  const actions = makeActions({state, draw: drawAll, trigger, wake});
+  const move = to => moveTo(settled(state.view, {...state.cursor, ...to}), true);
+  const enlarge = (items, key) => lightbox.open(items, items.findIndex(item => item.key === key), item => item.place && move(item.place));
+  const head = makeHead({send: actions.send}), film = makeFilm({select: step => move({step})});
+  const board = makeBoard({move, enlarge, follow, help: help.open, ...actions});
+  const outcome = makeOutcome({enlarge}), pill = makePill({follow});
+  const parts = [head, film, board, outcome, pill];
   const notice = h('div', {class: 'notices', role: 'status'});
   const empty = h('p', {class: 'empty'}, 'Nothing has run here yet. Press Run to start a first search.');
   const lead = h('p', {class: 'lead-in'}), caution = h('p', {class: 'notice caution'});
-  const [head, film, board, outcome] = parts.map(part => part.node);
-  fill(root, notice, empty, head, lead, caution, film, board, outcome, lightbox.node);
+  fill(root, notice, empty, head.node, lead, caution, film.node, board.node, outcome.node, pill.node, lightbox.node, help.node);
+
+  function drawAll() {
+    steadily(root, draw);
+  }
 
   function draw() {
     const {view} = state;
     root.dataset.state = view ? view.state : 'empty';
     caution.hidden = !view || !view.caution;
-    for (const node of [head, lead, film, board, outcome]) node.hidden = !view;
+    for (const node of [head.node, lead, film.node, board.node, outcome.node]) node.hidden = !view;
     empty.hidden = Boolean(view);
-    const told = [state.notice && {text: state.notice, kind: 'bad'},
-      state.first && view && {text: `The newest ${view.state === 'succeeded' ? 'finished ' : ''}session. Press Run to start one of your own.`, kind: 'hint'}];
-    keyed(notice, told.filter(Boolean), one => one.kind, one => h('p', {class: `notice ${one.kind}`}, one.text));
+    const said = [state.notice && {text: state.notice, kind: 'bad'}, state.first && view && {text: welcome(view), kind: 'hint'}];
+    keyed(notice, said.filter(Boolean), one => one.kind, one => h('p', {class: `notice ${one.kind}`}, one.text));
     markRun(view);
     if (!view) return;
     lead.textContent = explanation(view);
     caution.textContent = view.caution || '';
+    details.need(view, state.cursor.step);
     for (const part of parts) part.draw(state);
   }
 
+  /** Put the cursor somewhere. `own` is a reader's move: from then on nothing moves by itself. */
+  function moveTo(place, own) {
+    const {view, cursor} = state, stepped = place.step !== cursor.step;
+    if (!view) return;
+    if (own && state.following) Object.assign(state, {following: false, known: scoredCount(view)});
+    if (same(place, cursor) && !own) return;
+    state.cursor = place;
+    film.mark(place);
+    if (stepped) { details.need(view, place.step); steadily(root, () => board.draw(state)); }
+    board.mark(place, own);
+    pill.draw(state);
+    address.rest(own ? state : null);
+    tell();
+  }
+
+  function follow() {
+    if (!state.view || !LIVE.includes(state.view.state)) return;
+    state.following = true;
+    moveTo(newestPlace(state.view), false);
+    address.rest(state);
+    drawAll();
+  }
+
+  function tell() {
+    window.dispatchEvent(new CustomEvent('lab:cursor', {detail: {session: state.view.id, ...state.cursor}}));
+  }
+
   function accept(message) {
-    const {view} = state;
     if (message.kind === 'empty') Object.assign(state, {notice: sentence(message.notice)});
-    if (message.kind === 'open') {
-      Object.assign(state, {view: message.view, titles: message.titles || {}, pinned: false, asked: null,
-        notice: sentence(message.notice), first: Boolean(message.first)});
-      if (message.mine) nameInAddress(message.view.id);
-      state.selected = opening(message.view);
-    }
-    if (message.kind === 'update' && view && message.view.id === view.id && message.view.seq >= view.seq) {
-      Object.assign(state, {view: message.view, asked: null});
-      if (LIVE.includes(message.view.state) && message.view.job && message.view.job.refusal) state.notice = sentence(message.view.job.refusal);
-      if (!state.pinned && LIVE.includes(message.view.state)) state.selected = opening(message.view);
-    }
-    if (message.kind === 'notice' && (!view || !message.record || message.record === view.id))
+    if (message.kind === 'open') open(message);
+    if (message.kind === 'update') update(message.view);
+    if (message.kind === 'notice' && (!state.view || !message.record || message.record === state.view.id))
       Object.assign(state, {notice: sentence(message.text), asked: null});
-    draw();
+    drawAll();
+    if (state.view) {
+      window.dispatchEvent(new CustomEvent('lab:view', {detail: {view: state.view, titles: state.titles}}));
+      tell();
+      queue.watch(state.view);
+    }
     if (message.mine && matchMedia('(max-width: 820px)').matches) root.scrollIntoView({block: 'start'});
   }
 
+  function open({view, titles, notice: text, first, mine}) {
+    const linked = mine ? null : fromText(address.placeOf(view.id));
+    Object.assign(state, {
+      view, titles: titles || {}, asked: null, choosing: null, finishAsked: new Set(), ahead: [], notice: sentence(text), first: Boolean(first),
+      following: !linked, known: scoredCount(view), cursor: linked ? settled(view, linked) : openingPlace(view),
+    });
+    if (mine) address.name(view.id);
+    if ((view.finishing || []).length) wake();
+  }
+
+  function update(view) {
+    if (!state.view || view.id !== state.view.id || view.seq < state.view.seq) return;
+    Object.assign(state, {view: merged(state.view, view), asked: null});
+    if (LIVE.includes(view.state) && view.job && view.job.refusal) state.notice = sentence(view.job.refusal);
+    state.choosing = begun(state.view, state.choosing);
+    if (!LIVE.includes(view.state)) state.known = scoredCount(state.view);
+    else if (state.following) state.cursor = newestPlace(state.view);
+  }
+
+  function wake() {
+    lastPoll = Date.now();
+    trigger('wake', {});
+  }
+
+  /** What the page asks the server after: its session and how far it has been drawn. */
   window.labCursor = () => {
     lastPoll = Date.now();
     const {view} = state;
     // A place in the queue changes without an event of the session's own, so a waiting one is always asked for whole.
     return view ? `${view.id} ${view.state === 'pending' ? '' : view.seq}` : '';
   };
+  window.addEventListener('lab:move', event => state.view && move(event.detail));
   setInterval(() => {
-    if (state.view && LIVE.includes(state.view.state) && Date.now() - lastPoll > 2500) { lastPoll = Date.now(); trigger('wake', {}); }
+    const busy = state.view && (LIVE.includes(state.view.state) || (state.view.finishing || []).length || state.finishAsked.size);
+    if (busy && Date.now() - lastPoll > 2500) wake();
   }, 1000);
 
   const read = () => { if (props.value) accept(JSON.parse(props.value)); };
@@ -86,18 +152,11 @@ export function mount({element, props, watch, trigger}) {
   watch('value', read);
 }
 
-/** The step to look at: live, the newest one with candidates; finished, a searched one from the middle. */
-function opening(view) {
-  const at = position(view), last = view.iterations[view.iterations.length - 1];
-  if (LIVE.includes(view.state)) return last ? last.step : Math.min(at.step, Math.max(at.steps - 1, 0));
-  const searched = [...new Set(view.iterations.map(row => row.step))];
-  return searched.length ? searched[Math.floor(searched.length / 2)] : Math.max(view.steps.length - 1, 0);
-}
-
-function nameInAddress(id) {
-  const url = new URL(location.href);
-  url.searchParams.set('session', id);
-  history.replaceState(history.state, '', url);
+/** What a first visit is told about the session that it is shown. */
+function welcome(view) {
+  const shown = !view.job ? 'A search that came with the lab, recorded from beginning to end.'
+    : view.state === 'succeeded' ? 'The newest finished session.' : 'The newest session.';
+  return `${shown} Press Run to start one of your own.`;
 }
 
 /** While a session is on its way another one would only wait behind it. */
@@ -107,8 +166,4 @@ function markRun(view) {
   const busy = Boolean(view) && ['pending', 'running'].includes(view.state);
   button.disabled = busy;
   button.title = busy ? 'A session is running; stop it or wait for its end' : '';
-}
-
-function sentence(text) {
-  return text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.') : '';
 }

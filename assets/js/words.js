@@ -1,4 +1,5 @@
 // Numbers and sentences: how a session is told to people. Pure functions of the session's JSON.
+import {highest, iterationsOf, searchesStart, stepUnderWay} from './view.js';
 
 const MINUS = '\u2212';
 
@@ -55,52 +56,68 @@ export function numElites(view) {
   return Math.floor(search.elite_fraction * search.num_candidates + 1e-9);
 }
 
+/** A step as people count, from 1; step -1 is the search of the starting noise. */
+export function stepTitle(step) {
+  return step < 0 ? 'Starting noise x\u2081' : `Step ${step + 1}`;
+}
+
 /** Where a session stands: step and iteration (from 0), the phase, and how much of it is done. */
 export function position(view) {
-  const steps = view.searched.length, step = view.steps.length;
-  const per = view.config.search.num_iterations;
+  const steps = view.searched.length, step = stepUnderWay(view);
+  const per = view.config.search.num_iterations, first = searchesStart(view) ? 1 : 0;
   const arms = view.config.arms.length + 1;
-  const here = view.iterations.filter(row => row.step === step).length;
-  const searchedSteps = view.searched.filter(Boolean).length;
-  const units = steps + searchedSteps * per + 2 * arms;
-  const done = step + view.iterations.length + 2 * view.arms.length;
+  const here = iterationsOf(view, step).length;
+  const searchedSteps = view.searched.filter(Boolean).length + first;
+  const units = steps + first + searchedSteps * per + 2 * arms;
+  const done = view.steps.length + view.iterations.length + 2 * view.arms.length;
   const ended = view.state === 'succeeded';
   return {
     steps, step, per, arms,
     iteration: here,
     phase: ended ? 'finished' : !steps ? 'starting' : step < steps ? 'search' : 'arms',
-    searching: step < steps && view.searched[step],
+    searching: step < 0 || step < steps && view.searched[step],
     fraction: ended ? 1 : steps ? Math.min(done / units, 0.99) : 0,
   };
 }
 
 /** What is happening, in a sentence. */
-export function status(view) {
+export function status(view, ahead = []) {
   const at = position(view), job = view.job, spent = plural(view.cost.nfe, 'velocity evaluation');
   if (view.state === 'failed') return `Stopped by an error: ${view.error || (job && job.error) || 'unknown'}`;
   if (view.state === 'cancelled') return `Stopped ${where(at)}. What was found until then is kept.`;
   if (view.state === 'succeeded') return `Finished in ${seconds(view.cost.seconds)}: ${spent}, ${plural(view.cost.decodes, 'picture')} decoded.`;
   if (view.state === 'pending') {
-    const ahead = job && job.queue_position ? job.queue_position - 1 : 0;
-    if (ahead > 0) return `Waiting: ${plural(ahead, 'session')} ahead.`;
+    const before = job && job.queue_position ? job.queue_position - 1 : 0;
+    if (ahead.length) return `Waiting behind ${listed(ahead.map(one => (one.state === 'running' ? `${one.title}, which runs now` : one.title)))}.`;
+    if (before > 0) return `Waiting: ${plural(before, 'session')} ahead.`;
     if (at.steps) return `Waiting for the worker to go on ${where(at)}.`;
     return job && job.queue_position === 1 ? 'Waiting for the worker: one session runs at a time.' : 'Waiting for the worker.';
   }
   const doing = at.phase === 'starting' ? 'Reading the prompt' : at.phase === 'arms'
     ? `Comparing: arm ${Math.min(view.arms.length + 1, at.arms)} of ${at.arms}`
-    : at.searching ? `Step ${at.step + 1} of ${at.steps}, iteration ${Math.min(at.iteration + 1, at.per)} of ${at.per}`
-    : `Step ${at.step + 1} of ${at.steps}, outside the search window`;
+    : at.searching ? `${place(at)}, iteration ${Math.min(at.iteration + 1, at.per)} of ${at.per}`
+    : `${place(at)}, outside the search window`;
   if (view.state === 'paused') return `Paused ${where(at)}, ${spent}.`;
   const mode = job && job.mode;
   const tail = mode === 'pausing' ? '; pausing as soon as this is done' : '';
   return `${doing}, ${spent}${tail}.`;
 }
 
+/** Some names in a sentence; more than three are counted. */
+function listed(names) {
+  const told = names.length > 3 ? [...names.slice(0, 2), `${names.length - 2} more`] : names;
+  return told.length > 1 ? `${told.slice(0, -1).join(', ')} and ${told[told.length - 1]}` : told[0];
+}
+
+function place(at) {
+  return at.step < 0 ? stepTitle(at.step) : `${stepTitle(at.step)} of ${at.steps}`;
+}
+
 function where(at) {
   if (at.phase === 'starting') return 'before the first step';
   if (at.phase === 'arms') return 'among the arms';
-  if (at.iteration > 0) return `in step ${at.step + 1} of ${at.steps}, after iteration ${at.iteration} of ${at.per}`;
-  return at.step ? `after step ${at.step} of ${at.steps}` : 'before the first step';
+  if (at.iteration > 0) return `in ${at.step < 0 ? 'the search of the starting noise' : `step ${at.step + 1} of ${at.steps}`}, after iteration ${at.iteration} of ${at.per}`;
+  return at.step > 0 ? `after step ${at.step} of ${at.steps}` : 'before the first step';
 }
 
 /** For someone who has not read the paper: what this session does. */
@@ -108,16 +125,23 @@ export function explanation(view) {
   const {search} = view.config, k = search.num_candidates, n = search.num_iterations, t = numElites(view);
   const start = `The model turns noise into a picture in ${plural(view.config.num_steps, 'step')}, and a little new noise enters at each.`;
   if (!n) return `${start} Here it is left to chance.`;
+  const steps = view.searched.length ? view.searched.some(Boolean) : view.config.window_max > 0;
+  const at = !searchesStart(view) ? 'At the marked steps' : steps ? 'For the starting noise, and at the marked steps,' : 'That is left to chance, but the starting noise is not: for it';
   const guess = 'guesses the finished picture that each would lead to, and scores the guesses';
-  const scored = search.reading === 'sde' ? ' Each noise is scored where the sampler would really go with it.'
+  const scored = !steps ? '' : search.reading === 'sde' ? ' Each noise is scored where the sampler would really go with it.'
     : ' For its score a noise is added to the present picture without moving on, as the paper prints it.';
   if (search.selection === 'random')
-    return `${start} At the marked steps the lab tries ${plural(k, 'noise')}, ${guess}, but keeps ${t} at random: a control without a signal. `
+    return `${start} ${at} the lab tries ${plural(k, 'noise')} and ${guess}, but which ${t > 1 ? `${t} are` : 'one is'} kept is drawn blindly: a control without a signal. `
       + 'The scores are shown for the eye; they steer nothing and are not charged.';
   if (n === 1)
-    return `${start} At the marked steps the lab tries ${plural(k, 'noise')}, ${guess}, and goes on with the best${t > 1 ? ` ${t}` : ''}.${scored}`;
-  return `${start} At the marked steps the lab does not leave that noise to chance: it tries ${plural(k, 'noise')}, ${guess}, `
+    return `${start} ${at} the lab tries ${plural(k, 'noise')}, ${guess}, and goes on with the best${t > 1 ? ` ${t}` : ''}.${scored}`;
+  return `${start} ${at} the lab ${steps ? 'does not leave that noise to chance: it ' : ''}tries ${plural(k, 'noise')}, ${guess}, `
     + `and lets the best ${t > 1 ? t : 'one'} steer the next ${k}: ${plural(n, 'iteration')} in all.${scored}`;
+}
+
+/** How a reward that is not merely watched is called in this session: where nothing follows it, it is not optimised. */
+export function climbedWord(view) {
+  return follows(view) ? 'optimised' : 'not followed';
 }
 
 export const ARMS = {
@@ -150,13 +174,6 @@ export const RESULTS = {
   mean_on_shell: 'the mean of the kept ones, brought to a real noise\u2019s size',
 };
 
-/** Index of every highest value; none where nothing is a number. */
-export function highest(values) {
-  const known = values.filter(value => value !== null && value !== undefined);
-  const top = Math.max(...known);
-  return known.length ? values.flatMap((value, i) => (value === top ? [i] : [])) : [];
-}
-
 function quoted(text) {
   return `\u201c${text}\u201d`;
 }
@@ -182,4 +199,23 @@ export function verdict(view, titles) {
   for (const name of rewardNames(view).watched)
     tell(titles[name] || name, view.arms.map(arm => arm.rewards[name] ?? null), 'a reward it only watched');
   return `${parts.join(' ')} One prompt and one seed show how it works, not how well.`;
+}
+
+/** [title, value] of every reward, the optimised ones first; `value` gives a reward's number by its name. */
+export function rewardFacts(view, titles, value) {
+  const {optimised, watched} = rewardNames(view), word = climbedWord(view);
+  const facts = [...optimised.map(name => [`${titles[name] || name} (${word})`, told(value(name))]),
+    ...watched.map(name => [`${titles[name] || name} (watched)`, told(value(name))])];
+  if (optimised.length > 1) facts.unshift(['Weighted sum', told(total(view, Object.fromEntries(optimised.map(name => [name, value(name)]))))]);
+  return facts;
+}
+
+/** A reward for people: null is one that is not a number. */
+export function told(value) {
+  return value === null ? 'no number' : number(value);
+}
+
+/** A message as a sentence. */
+export function sentence(text) {
+  return text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.') : '';
 }

@@ -50,6 +50,15 @@ class Explore:
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
 
+    def click_candidate(self, row: int, candidate: int) -> None:
+        """Click a candidate, both counted from 1 as they are shown."""
+        self.rows.nth(row - 1).locator(".candidate").nth(candidate - 1).click()
+
+    def expect_at(self, step: int, iteration: int, candidate: int) -> None:
+        """The cursor's place, counted from 0."""
+        expect(self.page.locator(".candidate.at")).to_have_id(f"candidate-{step}-{iteration}-{candidate}")
+        expect(self.page.locator(".candidate.at")).to_have_count(1)
+
     def expect_state(self, state: str, timeout: float = 15_000) -> None:
         expect(self.page.locator(f".lab-session[data-state='{state}']")).to_be_visible(timeout=timeout)
 
@@ -59,7 +68,7 @@ class Explore:
 
     @property
     def rows(self) -> Locator:
-        return self.page.locator(".board .row:not(.to-come, .used)")
+        return self.page.locator(".board .row:not(.to-come, .used, .loading)")
 
     @property
     def cells(self) -> Locator:

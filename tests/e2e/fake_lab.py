@@ -5,9 +5,10 @@ a second without a model. It keeps the states and refusals of the real one.
 """
 
 import io
-import math
+import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,25 +19,21 @@ from PIL import Image
 
 from core import config as settings
 from core.errors import StorageError
-from core.plan import iteration_notes
 from core.shapes import scenes
 from storage.artifacts import Artifacts
+from tests.e2e import fake_growth
 
-SIGMAS = (1.0, 0.960, 0.913, 0.858, 0.790, 0.707, 0.602, 0.465, 0.278, 0.009, 0.0)
-STEP_STD = (0.70, 0.74, 0.54, 0.45, 0.39, 0.35, 0.32, 0.28, 0.225, 0.006)
-EXCESS = (0.28, 0.33, 0.21, 0.17, 0.16, 0.16, 0.17, 0.20, 0.24, 0.007)
-ARM_GAIN = {
-    "search": 0.15,
-    "no_search": 0.0,
-    "ode": 0.05,
-    "random_elites": -0.02,
-    "best_of_sde": 0.12,
-    "best_of_seed": 0.17,
-}
 REWARDS = {
     "shapes-clip": ("Shapes CLIP", "A small learned judge of picture and prompt. It can be fooled."),
     "shapes-verifier": ("Verifier", "Finds the shapes and checks them against the prompt, with partial credit."),
     "jpeg-compressibility": ("JPEG size", "Minus the picture's size as a JPEG, in kB."),
+}
+
+ROW_KEYS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "iterations": lambda row: (row["step"], row["iteration"]),
+    "steps": lambda row: row["step"],
+    "arms": lambda row: row["arm"],
+    "finishes": lambda row: (row["step"], row["iteration"], row["candidate"]),
 }
 
 RECORDED = settings.ExploreConfig("a photo of a red circle left of a blue star")
@@ -49,12 +46,20 @@ class Session:
     view: dict[str, Any]
     config: settings.ExploreConfig
     mode: str = "run"
-    one_more: bool = False
     changed: threading.Condition = field(default_factory=threading.Condition)
+    stamps: dict[tuple[str, Any], int] = field(default_factory=dict)
+
+    def touch(self, kind: str, key: Any) -> None:
+        """Remember that a row is about to change: it belongs to the next seq."""
+        self.stamps[kind, key] = self.view["seq"] + 1
 
 
 class FakeLab:
-    """`delay` seconds pass between two events; candidates named in `broken` (step, iteration, k) have no reward."""
+    """`delay` seconds pass between two events; candidates named in `broken` (step, iteration, k) have no reward.
+
+    A session with more than `detailed` candidates tells them only at its newest step. `finish_seconds` pass until a
+    candidate is finished.
+    """
 
     def __init__(
         self,
@@ -63,10 +68,14 @@ class FakeLab:
         delay: float = 0.02,
         broken: frozenset[tuple[int, int, int]] = frozenset(),
         recorded: settings.ExploreConfig | None = RECORDED,
+        detailed: int = 4000,
+        finish_seconds: float = 0.3,
     ):
         self.artifacts = Artifacts(folder)
         self.delay = delay
         self.broken = broken
+        self.detailed = detailed
+        self.finish_seconds = finish_seconds
         self.sessions: dict[str, Session] = {}
         self.commands: list[tuple[str, str]] = []
         if recorded:
@@ -91,23 +100,70 @@ class FakeLab:
         expected_step: int | None = None,
         expected_iteration: int | None = None,
     ) -> None:
-        """Pause, step, continue, cancel."""
+        """Pause, step, continue, cancel, elites."""
         session = self._session(record_id)
         self.commands.append((record_id, kind))
         with session.changed:
             if session.view["job"]["status"] in ("succeeded", "cancelled", "failed"):
                 raise StorageError("this session has already ended")
+            if kind == "elites":
+                row = session.view["iterations"][-1]
+                session.touch("iterations", (row["step"], row["iteration"]))
+                row["elites"] = (payload or {})["elites"]
+                self._mark(session)
+                return
             session.mode = {"pause": "pausing", "step": "stepping", "continue": "run", "cancel": "cancel"}[kind]
             self._mark(session, job={"mode": session.mode if session.mode != "cancel" else "run"})
             session.changed.notify_all()
 
     def session_view(self, record_id: str, after_seq: int | None = None) -> dict[str, Any] | None:
-        """The view, or None when nothing came after `after_seq`."""
+        """The view, what changed after `after_seq` (partial), or None when nothing did."""
         session = self._session(record_id)
         with session.changed:
             if after_seq is not None and session.view["seq"] <= after_seq:
                 return None
-            return _copy(session.view)
+            view = json.loads(json.dumps(session.view))
+            stamps = dict(session.stamps)
+        for kind, key in ROW_KEYS.items() if after_seq is not None else ():
+            view[kind] = [row for row in view[kind] if stamps[kind, key(row)] > (after_seq or 0)]
+        view["partial"] = after_seq is not None
+        return self._without_detail(view)
+
+    def step_detail(self, record_id: str, step: int | str) -> dict[str, Any]:
+        """One step's iterations with all their candidates."""
+        session = self._session(record_id)
+        with session.changed:
+            rows = [row for row in session.view["iterations"] if row["step"] == int(step)]
+        return {"step": int(step), "iterations": rows}
+
+    def charted(self, record_id: str, step: int) -> dict[str, Any]:
+        """The view for one step's charts; all candidates of this small lab are in it."""
+        session = self._session(record_id)
+        with session.changed:
+            return json.loads(json.dumps(session.view))
+
+    def finish(self, record_id: str, step: int, iteration: int, candidates: list[int]) -> int:
+        """Roll candidates out, one after another, in a while."""
+        session = self._session(record_id)
+        with session.changed:
+            session.view["finishing"].append({"step": step, "iteration": iteration, "candidates": list(candidates)})
+            self._mark(session)
+        asked = (session, step, iteration, list(candidates))
+        threading.Thread(target=fake_growth.finish, args=(self, *asked), daemon=True).start()
+        return len(candidates)
+
+    def queue(self) -> dict[str, Any]:
+        """The sessions under way, running first."""
+        rank = {"running": 0, "pending": 1, "paused": 2}
+        live = [session.view for session in list(self.sessions.values()) if session.view["state"] in rank]
+        keys = ("kind", "name", "prompt", "state", "created")
+        told = [
+            {key: view[key] for key in keys}
+            | {"job_id": view["id"], "record_id": view["id"], "picture": None, "position": index + 1, "mode": "run"}
+            | {"progress": None, "seconds_left": None}
+            for index, view in enumerate(sorted(live, key=lambda view: rank[view["state"]]))
+        ]
+        return {"jobs": told, "finished": []}
 
     def recent(self, limit: int = 20) -> list[dict[str, Any]]:
         """Newest first."""
@@ -145,7 +201,7 @@ class FakeLab:
     def cost_estimate(self, config: dict[str, Any]) -> dict[str, Any]:
         """What a run would spend."""
         c = settings.from_dict(config)
-        searched = sum(c.window_min <= s <= c.window_max for s in SIGMAS[:-1])
+        searched = sum(c.window_min <= s <= c.window_max for s in fake_growth.SIGMAS[:-1])
         return {"nfe": 2 * c.num_steps + 2 * searched * c.search.num_candidates * c.search.num_iterations}
 
     # How a session grows
@@ -177,11 +233,29 @@ class FakeLab:
             "iterations": [],
             "arms": [],
             "cost": {"nfe": 0, "decodes": 0, "reward_calls": 0, "seconds": 0.0},
+            "finishes": [],
+            "finishing": [],
+            "star": False,
+            "note": "",
+            "locked": False,
+            "deleted": False,
+            "parent": None,
             "job": {"id": 1, "status": "pending", "attempt": 1, "error": None, "queue_position": 1, "mode": "run"},
             "seq": 1,
         }
         self.sessions[record_id] = Session(view, config)
         return record_id
+
+    def _without_detail(self, view: dict[str, Any]) -> dict[str, Any]:
+        """Large sessions tell candidates only at their newest step."""
+        steps = sorted({row["step"] for row in view["iterations"]})
+        large = sum(row["num_candidates"] for row in view["iterations"]) > self.detailed
+        view["detail"] = steps[-1:] if large else steps
+        for row in view["iterations"]:
+            if row["step"] not in view["detail"]:
+                for name in ("images", "rewards", "total", "norms", "kurtosis"):
+                    del row[name]
+        return view
 
     def _mark(self, session: Session, job: dict[str, Any] | None = None, **values: Any) -> None:
         session.view["job"] |= job or {}
@@ -191,7 +265,7 @@ class FakeLab:
     def _run(self, record_id: str, pace: float) -> None:
         session = self.sessions[record_id]
         time.sleep(pace)
-        for change in _events(self, session):
+        for change in fake_growth.events(self, session):
             with session.changed:
                 change()
                 self._mark(session, {"status": "running"}, state="running")
@@ -220,131 +294,3 @@ class FakeLab:
         buffer = io.BytesIO()
         Image.fromarray(picture.clip(0, 255).astype(np.uint8)).save(buffer, "webp", quality=80)
         return self.artifacts.put(buffer.getvalue(), "webp")
-
-
-def _copy(view: dict[str, Any]) -> dict[str, Any]:
-    return {k: list(v) if isinstance(v, list) else dict(v) if isinstance(v, dict) else v for k, v in view.items()}
-
-
-def _rewards(session: Session, quality: float, rng: np.random.Generator) -> dict[str, float]:
-    made = {
-        "shapes-clip": 0.62 + 0.3 * quality + 0.03 * float(rng.normal()),
-        "shapes-verifier": min(1.0, max(0.0, 0.2 + 0.7 * quality + 0.1 * float(rng.normal()))),
-        "jpeg-compressibility": -1.4 + 0.2 * float(rng.normal()),
-    }
-    return {name: made.get(name, 0.0) for name in session.config.rewards}
-
-
-def _events(lab: FakeLab, session: Session):
-    """Changes to the view, in the engine's order."""
-    config, view = session.config, session.view
-    count = config.num_steps
-    at = np.interp(np.linspace(0, 10, count + 1), np.arange(11), SIGMAS).tolist()
-    searched = [config.window_min <= s <= config.window_max and config.search.num_iterations > 0 for s in at[:-1]]
-    spread = np.interp(np.linspace(0, 9, count), np.arange(10), STEP_STD).tolist()
-    excess = np.interp(np.linspace(0, 9, count), np.arange(10), EXCESS).tolist()
-    yield lambda: view.update(sigmas=at, searched=searched, step_std=spread, excess_std=excess)
-    quality = 0.0
-    for step in range(count):
-        if searched[step]:
-            for iteration in range(config.search.num_iterations):
-                yield _iteration(lab, session, step, iteration, quality)
-                quality += 0.024
-        yield _step(lab, session, step, quality)
-        quality += 0.01
-    for arm in ("search", *config.arms):
-        yield _arm(lab, session, arm, quality)
-
-
-def _iteration(lab: FakeLab, session: Session, step: int, iteration: int, quality: float):
-    config, view = session.config, session.view
-    k, t = config.search.num_candidates, config.search.num_elites
-    rng = np.random.default_rng([config.seed, step, iteration])
-    noise = float(view["sigmas"][step])
-    images = [lab.keep_picture(config.prompt, 97 * step + 31 * iteration + i, noise, noise) for i in range(k)]
-    scored = [_rewards(session, quality, rng) for _ in range(k)]
-    rewards: dict[str, list[float | None]] = {name: [one[name] for one in scored] for name in config.rewards}
-    total: list[float | None] = [sum(w * one[n] for n, w in config.rewards.items()) for one in scored]
-    for i in range(k):
-        if (step, iteration, i) in lab.broken:
-            total[i] = None
-            for values in rewards.values():
-                values[i] = None
-    order = sorted((i for i in range(k) if total[i] is not None), key=lambda i: (-(total[i] or 0), i))
-    shrink = 0.4**iteration
-    row = {
-        "step": step,
-        "iteration": iteration,
-        "sheet": images[0],
-        "images": images,
-        "rewards": rewards,
-        "total": total,
-        "elites": sorted(order[:t]),
-        "norms": [float(1 - 0.02 * rng.random()) for _ in range(k)],
-        "kurtosis": [3 + iteration * 0.8 + float(rng.normal()) * 0.1 for _ in range(k)],
-        "mean_norm": math.sqrt(1 - 1.25 * shrink) if iteration else 0.0,
-        "std_quantiles": [0.1 * shrink, 0.3 * shrink, 1.0 * shrink, 0.6 * shrink, 0.9 * shrink],
-        "cosine": 1 - shrink,
-        "over_noise": 1.1,
-        "notes": iteration_notes(total, t, last=iteration == config.search.num_iterations - 1),
-        "batch_size": 32,
-    }
-
-    def change() -> None:
-        view["iterations"].append(row)
-        _spend(view, 2 * k, k)
-
-    return change
-
-
-def _step(lab: FakeLab, session: Session, step: int, quality: float):
-    config, view = session.config, session.view
-    sigma = float(view["sigmas"][step + 1])
-    row = {
-        "step": step,
-        "image": lab.keep_picture(config.prompt, step, sigma, sigma),
-        "rewards": _rewards(session, quality, np.random.default_rng([config.seed, step])),
-        "noise_norm": 0.984,
-        "log_prob": -0.9,
-    }
-
-    def change() -> None:
-        view["steps"].append(row)
-        _spend(view, 2, 1)
-
-    return change
-
-
-def _arm(lab: FakeLab, session: Session, arm: str, quality: float):
-    config, view = session.config, session.view
-    many = arm.startswith("best_of")
-    row = {
-        "arm": arm,
-        "image": lab.keep_picture(config.prompt, len(arm), 0.0, 1.0),
-        "rewards": _rewards(session, quality - 0.15 + ARM_GAIN[arm], np.random.default_rng([config.seed, len(arm)])),
-        "trajectories": 13 if many else 1,
-        "trail": []
-        if many
-        else [0.62 + 0.3 * (quality + ARM_GAIN[arm]) * s / config.num_steps for s in range(config.num_steps)],
-        "nfe": 270 if many or arm == "search" else 20,
-        "decodes": 135 if arm == "search" else 13 if many else 1,
-        "reward_calls": 135 if arm == "search" else 13 if many else 1,
-        "seconds": 4.2 if many or arm == "search" else 0.4,
-    }
-
-    def change() -> None:
-        view["arms"].append(row)
-        if arm != "search":
-            _spend(view, row["nfe"], row["decodes"])
-
-    return change
-
-
-def _spend(view: dict[str, Any], nfe: int, decodes: int) -> None:
-    cost = view["cost"]
-    view["cost"] = {
-        "nfe": cost["nfe"] + nfe,
-        "decodes": cost["decodes"] + decodes,
-        "reward_calls": cost["reward_calls"] + decodes,
-        "seconds": cost["seconds"] + 0.11,
-    }

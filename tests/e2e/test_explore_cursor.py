@@ -1,0 +1,278 @@
+"""The one cursor of page Explore: keys, clicks, the address, and following a running search."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from core.config import ExploreConfig, SearchConfig
+from tests.e2e.explore_page import Explore
+from tests.e2e.fake_lab import FakeLab
+
+WIDE = SearchConfig("wide", num_candidates=40, num_iterations=2)
+LARGE = SearchConfig("large", num_candidates=100, num_iterations=4)  # at five steps: 2,000 candidates
+
+
+@pytest.fixture(scope="module")
+def wide(serve: Callable[[Any], str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A site whose newest session tried 40 candidates an iteration at one step, and its starting noise."""
+    config = ExploreConfig("a photo of a blue star", search=WIDE, search_initial=True, window_min=0.5, window_max=0.65)
+    return serve(FakeLab(tmp_path_factory.mktemp("wide"), recorded=config))
+
+
+@pytest.fixture(scope="module")
+def large(serve: Callable[[Any], str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A site whose newest session has 2,000 candidates, told step by step."""
+    config = ExploreConfig("a photo of a blue star", search=LARGE, arms=())
+    return serve(FakeLab(tmp_path_factory.mktemp("large"), recorded=config, detailed=500))
+
+
+def test_thirty_presses_at_key_repeat_speed_move_thirty_places(page: Page, wide: str) -> None:
+    shown = Explore(page, wide)
+    shown.click_candidate(1, 1)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    shown.expect_at(6, 0, 0)
+    for _ in range(30):
+        page.keyboard.down("ArrowRight")
+        page.wait_for_timeout(33)
+    page.keyboard.up("ArrowRight")
+    shown.expect_at(6, 0, 30)
+    expect(page.locator(".inspector h4")).to_have_text("Iteration 1, candidate 31")
+    page.wait_for_url(re.compile("at=6.0.30"))
+    assert not [url for url in asked if "/gradio_api/" in url], "a move is no business of the server's"
+
+
+def test_keys_move_only_while_the_board_has_the_focus(page: Page, wide: str) -> None:
+    shown = Explore(page, wide)
+    shown.click_candidate(2, 3)
+    shown.expect_at(6, 1, 2)
+    for key, place in (
+        ("ArrowRight", (6, 1, 3)),
+        ("ArrowUp", (6, 0, 3)),
+        ("ArrowUp", (6, 0, 3)),
+        ("End", (6, 0, 39)),
+        ("Home", (6, 0, 0)),
+    ):
+        page.keyboard.press(key)
+        shown.expect_at(*place)
+    shown.field("prompt").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(200)
+    shown.expect_at(6, 0, 0)
+    page.locator(".board .rows").focus()
+    assert page.locator(".board .rows").evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
+    page.keyboard.press("?")
+    expect(page.locator("dialog.sheet")).to_contain_text("the timestep before")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.sheet")).to_be_hidden()
+
+
+def test_brackets_go_through_the_timesteps_and_the_wish_is_kept(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.cells.nth(5).locator("button").click()
+    shown.click_candidate(3, 2)
+    page.keyboard.press("]")
+    shown.expect_at(6, 2, 1)
+    for _ in range(4):
+        page.keyboard.press("]")
+    expect(page.locator(".board h3").first).to_have_text("Step 10")
+    expect(page.locator(".board .plain")).to_contain_text("Not searched")
+    for _ in range(3):
+        page.keyboard.press("[")
+    shown.expect_at(6, 2, 1)
+
+
+def test_the_starting_noise_is_a_place_like_any_other(page: Page, wide: str) -> None:
+    shown = Explore(page, wide)
+    expect(shown.cells).to_have_count(11)
+    expect(shown.cells.first).to_contain_text("x\u2081")
+    shown.cells.first.locator("button").click()
+    expect(page.locator(".board h3").first).to_have_text("Starting noise x\u2081")
+    expect(shown.rows).to_have_count(2)
+    shown.click_candidate(1, 5)
+    page.wait_for_url(re.compile(r"at=-1\.0\.4"))
+
+
+def test_clicks_and_charts_move_the_cursor(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    page.evaluate("window.heard = []; addEventListener('lab:cursor', event => window.heard.push(event.detail))")
+    shown.cells.nth(5).locator("button").click()
+    shown.rows.nth(3).locator(".row-name").click()
+    expect(page.locator(".row.at")).to_have_attribute("data-iteration", "3")
+    shown.rows.nth(0).locator(".dots circle[data-candidate='4']").click()
+    shown.expect_at(5, 0, 4)
+    page.evaluate("dispatchEvent(new CustomEvent('lab:move', {detail: {step: 6, iteration: 2}}))")
+    shown.expect_at(6, 2, 4)
+    heard = page.evaluate("window.heard.at(-1)")
+    assert (heard["session"], heard["step"], heard["iteration"], heard["candidate"]) == ("s00001", 6, 2, 4)
+
+
+def test_a_link_reopens_the_same_view(browser: Browser, page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.cells.nth(7).locator("button").click()
+    shown.click_candidate(4, 5)
+    page.wait_for_url(re.compile(r"session=s00001&at=7\.3\.4"))
+    other = browser.new_page()
+    again = Explore(other, page.url)
+    again.expect_at(7, 3, 4)
+    expect(other.locator(".board h3").first).to_have_text("Step 8")
+    expect(other.locator(".inspector h4")).to_have_text("Iteration 4, candidate 5")
+    other.close()
+
+
+def test_a_place_that_does_not_exist_opens_the_nearest(page: Page, site: str) -> None:
+    Explore(page, site, "?session=s00001&at=6.99.99").expect_at(6, 4, 4)
+    Explore(page, site, "?session=s00001&at=<img src=x>")
+    expect(page.locator(".candidate.at")).to_have_count(1)
+
+
+def test_sorting_by_reward_changes_the_order_and_keys_follow_it(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.cells.nth(6).locator("button").click()
+    page.get_by_role("button", name="by reward").click()
+    told = [float(text) for text in shown.rows.nth(1).locator(".reward").all_inner_texts()]
+    assert told == sorted(told, reverse=True)
+    shown.rows.nth(1).locator(".candidate").first.click()
+    page.keyboard.press("ArrowRight")
+    second = shown.rows.nth(1).locator(".candidate").nth(1)
+    expect(second).to_have_class(re.compile(r"\bat\b"))
+    page.get_by_role("button", name="by index").click()
+    expect(page.locator(".candidate.at")).to_have_count(1)
+
+
+def test_the_mouse_and_a_key_show_all_numbers_of_a_candidate(page: Page, site: str, lab: FakeLab) -> None:
+    shown = Explore(page, site)
+    shown.cells.nth(6).locator("button").click()
+    shown.rows.nth(1).locator(".candidate").nth(3).hover()
+    card = page.locator(".lab-popover:popover-open")
+    view = lab.session_view(lab.recorded or "")
+    assert view
+    row = next(row for row in view["iterations"] if (row["step"], row["iteration"]) == (6, 1))
+    rank = 1 + sum(value > row["total"][3] for value in row["total"])
+    expect(card).to_contain_text(f"Candidate 4, rank {rank} of 5")
+    for text in (f"{row['rewards']['shapes-verifier'][3]:.3f}", f"{row['norms'][3]:.3f}", f"{row['kurtosis'][3]:.2f}"):
+        expect(card).to_contain_text(text)
+    page.mouse.move(5, 5)
+    expect(card).to_have_count(0)
+    shown.click_candidate(2, 1)
+    page.mouse.move(5, 5)
+    page.keyboard.press("i")
+    expect(card).to_contain_text("Candidate 1,")
+    page.keyboard.press("ArrowRight")
+    expect(card).to_contain_text("Candidate 2,")
+
+
+def test_a_candidate_opens_large_and_its_arrows_move_the_cursor(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.cells.nth(5).locator("button").click()
+    shown.click_candidate(2, 3)
+    page.keyboard.press("Enter")
+    large = page.locator("dialog.lightbox[open]")
+    expect(large).to_contain_text("Step 6, iteration 2, candidate 3")
+    expect(large).to_contain_text("Its reward is not a number")
+    page.keyboard.press("ArrowRight")
+    expect(large).to_contain_text("candidate 4")
+    page.keyboard.press("Escape")
+    expect(large).to_have_count(0)
+    shown.expect_at(5, 1, 3)
+    page.locator(".inspector .pair button").nth(1).click()
+    expect(large).to_contain_text("Step 6, the noise that was used")
+
+
+def test_once_moved_nothing_moves_and_a_pill_counts_what_is_new(page: Page, site: str) -> None:
+    shown = Explore(page, site)
+    shown.run()
+    expect(page.locator(".row[data-iteration='2']")).to_be_visible()
+    expect(page.locator(".pill")).to_be_hidden()
+    shown.click_candidate(1, 2)
+    step = page.locator(".board h3").first.inner_text()
+    place = page.locator(".candidate.at")
+    page.mouse.wheel(0, 400)
+    page.wait_for_timeout(300)
+    top = place.bounding_box()
+    pill = page.locator(".pill")
+    expect(pill).to_have_text(re.compile(r"\d+ new candidates"))
+    counted = int(re.findall(r"\d+", pill.inner_text())[0])
+    assert counted % 5 == 0
+    expect(pill).to_have_text(f"\u2193 {counted + 25} new candidates")
+    assert page.locator(".board h3").first.inner_text() == step
+    after = place.bounding_box()
+    assert top and after and abs(top["y"] - after["y"]) < 1.5, "what is looked at has moved"
+    assert re.search(r"at=\d+\.0\.1", page.url)
+    pill.click()
+    expect(pill).to_be_hidden()
+    expect(page.locator(".board h3").first).not_to_have_text(step)
+    page.wait_for_url(lambda url: "at=" not in url)
+    shown.press("Stop")
+    shown.expect_state("cancelled")
+
+
+def test_leaving_and_coming_back_misses_and_doubles_nothing(browser: Browser, site: str, lab: FakeLab) -> None:
+    first = browser.new_page(viewport={"width": 1440, "height": 1000})
+    shown = Explore(first, site)
+    record = shown.run()
+    expect(shown.rows.nth(1)).to_be_visible()
+    first.close()
+    time.sleep(1)
+    second = browser.new_page(viewport={"width": 1440, "height": 1000})
+    again = Explore(second, site, f"?session={record}")
+    second.evaluate("addEventListener('lab:view', event => { window.view = event.detail.view; })")
+    again.expect_state("succeeded", 60_000)
+    view = lab.session_view(record)
+    assert view
+    mine = second.evaluate("window.view")
+    for name in ("iterations", "steps", "arms"):
+        assert mine[name] == view[name], name
+    for step in {row["step"] for row in view["iterations"]}:
+        again.cells.nth(step).locator("button").click()
+        expect(again.rows).to_have_count(5)
+        expect(again.rows.locator(".candidate")).to_have_count(25)
+    second.close()
+
+
+def test_steps_that_are_not_in_the_view_are_fetched_once(page: Page, large: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/steps/" in request.url else None)
+    shown = Explore(page, large)
+    expect(shown.rows.first.locator(".candidate").first).to_be_visible()
+    shown.cells.nth(4).locator("button").click()
+    expect(shown.rows).to_have_count(4)
+    shown.cells.nth(6).locator("button").click()
+    shown.cells.nth(4).locator("button").click()
+    expect(shown.rows).to_have_count(4)
+    assert sum(url.endswith("/steps/4") for url in asked) == 1
+
+
+def test_many_candidates_are_folded_and_say_so(page: Page, large: str) -> None:
+    shown = Explore(page, large)
+    row = shown.rows.first
+    expect(row.locator(".fold")).to_contain_text("of 100 shown")
+    before = row.locator(".candidate").count()
+    row.get_by_role("button", name=f"Show the other {100 - before}").click()
+    expect(row.locator(".candidate")).to_have_count(100)
+    expect(row.locator(".dots circle")).to_have_count(100)
+
+
+def test_a_move_among_2000_candidates_paints_within_100_ms(page: Page, large: str) -> None:
+    shown = Explore(page, large)
+    for row in range(4):
+        shown.rows.nth(row).locator(".fold button").click()
+    shown.click_candidate(1, 1)
+    times = page.evaluate(
+        """async () => {
+          const rows = document.querySelector('.board .rows'), times = [];
+          const keys = ['ArrowRight', 'ArrowDown', 'ArrowRight', 'ArrowRight', 'ArrowUp', 'ArrowRight'];
+          for (let i = 0; i < 60; i += 1) {
+            const start = performance.now();
+            rows.dispatchEvent(new KeyboardEvent('keydown', {key: keys[i % keys.length], bubbles: true}));
+            await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+            times.push(performance.now() - start);
+          }
+          return times.sort((a, b) => a - b);
+        }"""
+    )
+    assert times[round(0.95 * len(times)) - 1] <= 100, times[-6:]
