@@ -3,6 +3,7 @@
 No torch here: the web process asks for these facts too, and knows the device from the worker's note.
 """
 
+import contextlib
 import os
 import platform
 import shutil
@@ -19,7 +20,10 @@ from core.config import ExploreConfig
 from core.errors import LabError
 from core.models import registry as models
 from core.rewards import registry as rewards
+from storage.artifacts import Artifacts
 from storage.engine import Database, current_revision, head_revision, open_database
+from storage.records import artifacts_of
+from storage.values import checked_id
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "gradio", "fastapi", "sqlalchemy", "alembic", "plotly")
 KINDS = {".webp": "pictures", ".png": "pictures", ".safetensors": "tensors"}
@@ -91,6 +95,17 @@ def disk_use(folder: Path) -> dict[str, Any]:
         "free": disk.free,
         "total": disk.total,
     }
+
+
+def record_size(database: Database, artifacts: Artifacts, record_id: str) -> int:
+    """Bytes of the stored files that a record needs: what deleting it frees, less what other records need too."""
+    with database.read() as tx:
+        names = set(artifacts_of(tx, checked_id(record_id)))
+    size = 0
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):  # one that was lost frees nothing
+            size += artifacts.path(name).stat().st_size
+    return size
 
 
 def megabytes(size: int) -> str:

@@ -27,7 +27,7 @@ from storage.tables import (
 from storage.values import checked_id, clean, iso, missing
 from storage.views import record_row
 
-SORTS = ("newest", "oldest", "reward", "name")
+SORTS = ("newest", "oldest", "reward", "cost", "name")
 _SHOWN = ("id", "kind", "name", "prompt", "preset", "model", "state", "error", "headline", "parent", "star", "note")
 _COLUMNS = [records.c[name] for name in (*_SHOWN, "locked", "picture", "reward", "created_at", "deleted_at")]
 _ROWS_AT_ONCE = 2_000
@@ -85,6 +85,9 @@ def _order(sort: str) -> tuple[list[sa.ColumnElement[Any]], bool]:
     dated: list[sa.ColumnElement[Any]] = [records.c.created_at, records.c.id]
     if sort == "reward":
         return [sa.func.coalesce(records.c.reward, _LOWEST), *dated], True
+    if sort == "cost":  # of those that have finished: before that a session's row holds none
+        seconds = sa.select(sessions.c.seconds).where(sessions.c.record_id == records.c.id).correlate(records)
+        return [sa.func.coalesce(seconds.scalar_subquery(), 0.0), *dated], True
     if sort == "name":
         return [sa.func.lower(sa.func.coalesce(records.c.name, records.c.prompt)), *dated], False
     return dated, sort == "newest"

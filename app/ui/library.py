@@ -1,0 +1,11 @@
+"""Page Library: everything the lab has run, to be found, named, starred and thrown away. Drawn by library.js."""
+
+from app.ui.document import document
+from core.config import PRESETS
+from core.models.registry import MODELS
+
+
+def page() -> str:
+    """The page's document, with the names that its filters offer."""
+    titles = {spec.id: spec.title for spec in MODELS.values()}
+    return document("library", "Library", {"presets": list(PRESETS), "models": titles})
