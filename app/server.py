@@ -12,13 +12,13 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr  # noqa: E402
 from fastapi import FastAPI, HTTPException  # noqa: E402
-from fastapi.responses import FileResponse, PlainTextResponse  # noqa: E402
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse  # noqa: E402
 from fastapi.staticfiles import StaticFiles  # noqa: E402
 
 from app import api, plotly_js  # noqa: E402
 from app.password import Doorkeeper  # noqa: E402
 from app.security import Guard  # noqa: E402
-from app.ui import explore  # noqa: E402
+from app.ui import explore, library, status  # noqa: E402
 from app.ui.theme import theme  # noqa: E402
 from core.errors import StorageError  # noqa: E402
 
@@ -30,6 +30,7 @@ FOREVER = "public, max-age=31536000, immutable"
 PICTURES = {".webp": "image/webp", ".png": "image/png"}
 HEAD = (
     '<link rel="stylesheet" href="lab/css/lab.css"><link rel="stylesheet" href="lab/css/charts.css">'
+    '<link rel="stylesheet" href="lab/css/shell.css">'
     f'<meta name="lab-plotly" content="{plotly_js.address()}"><meta name="color-scheme" content="light dark">'
 )
 
@@ -61,6 +62,8 @@ def create_app(
         """Answers once the site is up."""
         return PlainTextResponse("ok")
 
+    app.add_api_route("/library", library.page, response_class=HTMLResponse)
+    app.add_api_route("/status", status.page, response_class=HTMLResponse)
     api.mount(app, lab)
     plotly_js.mount(app)
     gr.mount_gradio_app(
