@@ -21,6 +21,7 @@ Rows = Sequence[Mapping[str, Any]]
 Point = list[int | None]
 MANY = 2_000  # from here on the graphics card draws the dots
 DODGE = 0.3
+SHADED = "Shaded: the steps that are searched."
 FINITE = "The theory is for very many elements; real noises of a few thousand come out lower."
 
 
@@ -77,7 +78,8 @@ def reward_figure(
 def norm_figure(view: View, rows: Rows, step: int, theme: Theme) -> go.Figure:
     """||m||/sqrt(d) of the candidates and of the search mean by iteration, beside the shell and a blind search."""
     count = view["config"]["search"]["num_iterations"]
-    data = _dots(rows, [row["norms"] for row in rows], theme, "Candidates", "Kept")
+    data = [_real_noise(1, count + 1, theme)]
+    data += _dots(rows, [row["norms"] for row in rows], theme, "Candidates", "Kept")
     taken = next((one for one in view["steps"] if one["step"] == step), None)
     x, norms = [row["iteration"] + 1 for row in rows], [row["mean_norm"] for row in rows]
     data.append(line("Search mean", x, norms, theme.ink, customdata=_places(rows), hovertemplate=_hover("%{y:.3f}")))
@@ -97,12 +99,6 @@ def norm_figure(view: View, rows: Rows, step: int, theme: Theme) -> go.Figure:
     named = {"ticktext": [*ticks["ticktext"][:-1], "used"] if ticks["tickvals"][-1] == count + 1 else ticks["ticktext"]}
     drawn["xaxis"] |= ticks | named
     drawn["yaxis"]["rangemode"] = "tozero"
-    edge = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "layer": "below"}
-    drawn["shapes"] = [edge | {"line": {"color": theme.faint, "width": 1}}]
-    drawn["annotations"] = [
-        {"xref": "paper", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "showarrow": False}
-        | {"text": "a real noise", "font": {"size": 11, "color": theme.faint}}
-    ]
     return go.Figure(data, drawn)
 
 
@@ -110,20 +106,23 @@ def spread_figure(view: View, rows: Rows, step: int, theme: Theme) -> go.Figure:
     """Median, quartiles and extremes of search_std by iteration."""
     x, places = [row["iteration"] + 1 for row in rows], _places(rows)
     low, first, middle, third, high = ([row["std_quantiles"][q] for row in rows] for q in range(5))
-    edge = {"hoverinfo": "skip", "showlegend": False, "width": 0}
+    edge = {"hoverinfo": "skip", "width": 0}
     data = [
-        line("First quartile", x, first, theme.accent, **edge),
-        line("Middle half", x, third, theme.accent, **edge | {"showlegend": True})
+        line("Smallest", x, low, theme.faint, visible=False),
+        line("First quartile", x, first, theme.accent, showlegend=False, **edge),
+        line("Third quartile", x, third, theme.accent, meta={"key": "Middle half"}, **edge)
         | {"fill": "tonexty", "fillcolor": theme.accent_soft},
-        line("Smallest", x, low, theme.faint, hoverinfo="skip", width=1, showlegend=False),
-        line("Smallest and largest", x, high, theme.faint, hoverinfo="skip", width=1),
+        line("Largest", x, high, theme.faint, hoverinfo="skip", width=1),
         line("Median", x, middle, theme.accent, width=2.5, customdata=places, hovertemplate=_hover("%{y:.3f}")),
     ]
     theory = blind_of(view["config"], rows)
     if theory is not None:
         data.append(_blind_line(theory.std_median[:-1], theme, "Median of a blind search"))
     title = sentences.spread_title(rows, theory)
-    return _by_iteration(view, data, layout(theme, title, "Iteration", "search_std", axis="iteration", step=step))
+    drawn = layout(theme, title, "Iteration", "search_std", axis="iteration", step=step)
+    if all(value for trace in data[1:] for value in trace["y"]):  # a spread that shrinks by shares is a straight line
+        drawn["yaxis"] |= {"type": "log", "dtick": "D2" if min(middle) > 0.1 else 1}
+    return _by_iteration(view, data, drawn)
 
 
 def cosine_figure(view: View, rows: Rows, step: int, theme: Theme) -> go.Figure:
@@ -140,9 +139,10 @@ def kurtosis_figure(view: View, rows: Rows, step: int, theme: Theme) -> go.Figur
     """The candidates' mean kurtosis by iteration; a real noise has 3."""
     theory = blind_of(view["config"], rows)
     values = [sentences.mean(row["kurtosis"]) for row in rows]
-    title = sentences.kurtosis_title(values)
+    title, count = sentences.kurtosis_title(values), view["config"]["search"]["num_iterations"]
     drawn = layout(theme, title, "Iteration", "Mean kurtosis", axis="iteration", step=step, note=FINITE)
-    return _by_iteration(view, _measured(rows, values, None if theory is None else theory.kurtosis[:-1], theme), drawn)
+    data = _measured(rows, values, None if theory is None else theory.kurtosis[:-1], theme)
+    return _by_iteration(view, [_real_noise(3, count, theme), *data], drawn)
 
 
 def noise_figure(view: View, step: int, theme: Theme) -> go.Figure:
@@ -156,7 +156,14 @@ def noise_figure(view: View, step: int, theme: Theme) -> go.Figure:
         line("Added", x, view["step_std"], theme.soft, marker={"size": 6, "symbol": "square"}, **each),
         line("Left over", x, view["excess_std"], theme.second, marker={"size": 6}, **each),
     ]
-    drawn = layout(theme, sentences.noise_title(view, step), "Step", "Standard deviation", axis="step")
+    drawn = layout(
+        theme,
+        sentences.noise_title(view, step),
+        "Step",
+        "Standard deviation",
+        axis="step",
+        note=SHADED if any(view["searched"]) else None,
+    )
     _mark_steps(drawn, view, theme)
     drawn["yaxis"]["rangemode"] = "tozero"
     return go.Figure(data if count else [], drawn)
@@ -182,7 +189,9 @@ def trail_figure(view: View, theme: Theme, titles: Mapping[str, str]) -> go.Figu
             marker = {"symbol": "diamond" if name == "best_of_sde" else "triangle-up", "size": 10, "color": color}
             data.append({"type": "scatter", "mode": "markers", "name": shown, "marker": marker} | end)
     y = sentences.optimised_title(config, titles)
-    drawn = layout(theme, sentences.trail_title(view), "Step", f"{y} of the guess", axis="step")
+    drawn = layout(
+        theme, sentences.trail_title(view), "Step", y, axis="step", note=SHADED if any(view["searched"]) else None
+    )
     _mark_steps(drawn, view, theme)
     return go.Figure(data[::-1], drawn | {"legend": drawn["legend"] | {"traceorder": "reversed"}})
 
@@ -200,7 +209,7 @@ def cost_figure(view: View, theme: Theme) -> go.Figure:
             ("Decoded pictures", "decodes", theme.second, "square"),
         )
     ]
-    drawn = layout(theme, sentences.cost_title(spent), "Seconds of the search", "Count", axis="spent")
+    drawn = layout(theme, sentences.cost_title(spent), "Seconds", "Count", axis="spent")
     drawn["yaxis"]["rangemode"] = drawn["xaxis"]["rangemode"] = "tozero"
     return go.Figure(data if spent else [], drawn)
 
@@ -223,6 +232,7 @@ def _dots(rows: Rows, values: Sequence[Sequence[Any]], theme: Theme, others: str
     full = {"symbol": "circle", "size": size + 1, "color": theme.accent}
     return [
         {"type": "scattergl" if many else "scatter", "mode": "markers", "name": name, "marker": marker}
+        | {"meta": {"kept": elite}}
         | {"x": found[elite][0], "y": found[elite][1], "customdata": found[elite][2]}
         | {
             "text": [place[2] + 1 for place in found[elite][2]],
@@ -244,6 +254,12 @@ def _measured(
     x = [row["iteration"] + 1 for row in rows]
     data = [line("Seen", x, values, theme.accent, width=2.5, hovertemplate=_hover("%{y:.3f}"), **each)]
     return data + ([] if theory is None else [_blind_line(theory, theme, "Blind search")])
+
+
+def _real_noise(value: float, count: int, theme: Theme) -> dict[str, Any]:
+    """A mark at what a standard normal noise has."""
+    style = {"width": 1, "hoverinfo": "skip", "meta": {"mark": True}}
+    return line("Real noise", [0.4, count + 0.6], [value, value], theme.soft, **style)
 
 
 def _blind_line(values: Sequence[float], theme: Theme, name: str) -> dict[str, Any]:

@@ -121,20 +121,21 @@ def reward_title(means: Sequence[float | None], what: str) -> str:
 
 def norm_title(rows: Rows, taken: Row | None, theory: Blind | None) -> str:
     """How large the search mean, or the noise that was used, is."""
+    last = rows[-1]
     if taken is not None:
         told = f"The noise that was used has {short(taken['noise_norm'])} of a real noise's size"
-        return told + (f"; a blind mean, {short(theory.mean_norm[-1])}" if theory else "")
-    told = f"The search mean has {short(rows[-1]['mean_norm'] or 0)} of a real noise's size"
-    return told + (f"; blind, {short(theory.mean_norm[rows[-1]['iteration']])}" if theory else "")
+        return told + (f" (a blind mean: {short(theory.mean_norm[-1])})" if theory else "")
+    told = f"The search mean has {short(last['mean_norm'] or 0)} of a real noise's size"
+    return told + (f" (blind: {short(theory.mean_norm[last['iteration']])})" if theory else "")
 
 
 def spread_title(rows: Rows, theory: Blind | None) -> str:
     """What is left of the spread."""
     last = rows[-1]
-    if last["std_quantiles"][2] is None:
-        return "Spread by iteration"
-    told = f"The spread fell from 1 to {short(last['std_quantiles'][2])}" if len(rows) > 1 else "The spread starts at 1"
-    return told + (f"; blind, {short(theory.std_median[last['iteration']])}" if theory and len(rows) > 1 else "")
+    if last["std_quantiles"][2] is None or len(rows) == 1:
+        return "Spread of the candidates"
+    told = f"The spread fell from 1 to {short(last['std_quantiles'][2])}"
+    return told + (f" (blind: {short(theory.std_median[last['iteration']])})" if theory else "")
 
 
 def cosine_title(rows: Rows, theory: Blind | None) -> str:
@@ -144,8 +145,8 @@ def cosine_title(rows: Rows, theory: Blind | None) -> str:
         return "Likeness of the candidates"
     if len(rows) == 1:
         return f"The candidates are {_percent(last['cosine'])} alike"
-    told = f"Candidates became {_percent(last['cosine'])} alike"
-    return told + (f"; blind, {_percent(theory.cosine[last['iteration']])}" if theory else "")
+    told = f"The candidates became {_percent(last['cosine'])} alike"
+    return told + (f" (blind: {_percent(theory.cosine[last['iteration']])})" if theory else "")
 
 
 def kurtosis_title(values: Sequence[float | None]) -> str:

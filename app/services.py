@@ -9,7 +9,7 @@ from app import queue, recorded
 from app import records as library
 from app.finishing import queue_finish
 from app.progress import nfe_per_velocity
-from app.sentences import iteration_sentence
+from app.sentences import iteration_sentence, step_sentence
 from app.settings import Settings, default_threads
 from app.sweep import Sweeper
 from core import plan
@@ -36,7 +36,9 @@ from storage import jobs, records, sessions
 from storage.artifacts import Artifacts
 from storage.counter import last_seq
 from storage.engine import Database, open_database
-from storage.views import first_means, step_view
+from storage.pictures import place_of
+from storage.rates import seconds_per_nfe
+from storage.views import first_means, rounds, step_view
 
 RECORDED_MARK = "recorded"  # which record is the session that came with the lab
 EMBEDDED_MODEL = "shapes-sd3"
@@ -151,11 +153,19 @@ class Lab:
                 return None
             view = sessions.view(tx, record_id, after_seq)
             means = first_means(tx, record_id, (row["step"] for row in view["iterations"] if row["iteration"]))
+            searched = rounds(tx, record_id, (row["step"] for row in view["steps"]))
         config = from_dict(view["config"])
         view["caution"] = _caution(config)
         for row in view["iterations"]:
             _add_words(row, config, means)
+        for row in view["steps"]:
+            row["sentence"] = step_sentence(view["config"], searched.get(row["step"], []), row)
         return view
+
+    def charted(self, record_id: str, step: int) -> dict[str, Any]:
+        """A session's view for the charts of one step: only that step's candidates are in it. Raises NotFound."""
+        with self.database.read() as tx:
+            return sessions.view(tx, record_id, only=(step,))
 
     def step_detail(self, record_id: str, step: int | str) -> dict[str, Any]:
         """One step's iterations with all their candidates' numbers, which a large session's view leaves out.
@@ -257,6 +267,28 @@ class Lab:
             "searched_steps": plan.searched_steps(config, sigmas),
             "trajectories": plan.trajectories_for(config, sigmas, pair),
         }
+
+    def measured_rate(self, model: str) -> float | None:
+        """Seconds a velocity evaluation took in the model's newest sessions here, all else included; None before any.
+
+        The session that came with the lab ran elsewhere and does not count.
+        """
+        with self.database.read() as tx:
+            came_with = records.mark(tx, RECORDED_MARK)
+            return seconds_per_nfe(tx, model, without=[came_with] if came_with else [])
+
+    def config_of(self, record_id: str) -> ExploreConfig:
+        """What a session was asked to do. Raises NotFound."""
+        with self.database.read() as tx:
+            return sessions.get_config(tx, record_id)
+
+    def place_of_picture(self, record_id: str, name: str, hint: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Where in a session a picture stands, None where it is not one of its own. Raises NotFound.
+
+        `hint` (some of step, iteration, candidate, arm) says which of several equal pictures is meant.
+        """
+        with self.database.read() as tx:
+            return place_of(tx, record_id, name, hint)
 
     def options(self) -> dict[str, Any]:
         """Everything that can be chosen.

@@ -1,6 +1,6 @@
 """Reading a stored session: the page's JSON, and the state from which it goes on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -63,12 +63,13 @@ def stored_state(tx: Session, record_id: str) -> StoredState:
     )
 
 
-def view(tx: Session, record_id: str, after: int | None = None) -> dict[str, Any]:
+def view(tx: Session, record_id: str, after: int | None = None, only: Collection[int] | None = None) -> dict[str, Any]:
     """A session as its page shows it: plain JSON values, None for numbers that are not finite, names for pictures.
 
     With `after`, a value of `seq` that the page has, `partial` is True and the lists of steps, iterations, arms and
     finishes hold only what was written since; a number that the record never had gives the whole view. A session of
-    more than `DETAILED` planned candidates has their numbers only at its newest searched step: see `detail`.
+    more than `DETAILED` planned candidates has their numbers only at its newest searched step, see `detail`; with
+    `only` they are there at these steps and no others.
     """
     record = record_row(tx, record_id)
     config = from_dict(record.config)
@@ -79,7 +80,7 @@ def view(tx: Session, record_id: str, after: int | None = None) -> dict[str, Any
     shown = {name: getattr(record, name) for name in listed}
     shown |= {"deleted": record.deleted_at is not None, "created": iso(record.created_at), "config": record.config}
     shown |= {name: getattr(session, name) or [] for name in ("sigmas", "searched", "step_std", "excess_std")}
-    detail = detailed_steps(tx, record_id, config, session.searched or [])
+    detail = detailed_steps(tx, record_id, config, session.searched or []) if only is None else sorted(only)
     spent = session if session.finished_at is not None else search_cost(tx, record_id) + arms_cost(tx, record_id)
     return shown | {
         "partial": partial,
@@ -120,6 +121,15 @@ def first_means(tx: Session, record_id: str, searched: Iterable[int]) -> dict[in
     """The mean total of each of these steps' first iteration, which the later ones are compared with."""
     first = (iterations.c.record_id == record_id, iterations.c.iteration == 0, iterations.c.step.in_(set(searched)))
     return dict(tx.execute(sa.select(iterations.c.step, iterations.c.total_mean).where(*first)).tuples().all())
+
+
+def rounds(tx: Session, record_id: str, searched: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
+    """Every iteration of these steps, by step, without their candidates' numbers."""
+    config = from_dict(record_row(tx, record_id).config)
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in iteration_rows(tx, record_id, config, (), iterations.c.step.in_(set(searched))):
+        found.setdefault(row["step"], []).append(row)
+    return found
 
 
 def _finishing(tx: Session, record_id: str) -> dict[str, Any]:
