@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from core.config import ExploreConfig, from_dict
+from core.config import ExploreConfig, from_dict, to_dict
 from core.errors import NotFound
 from core.events import INITIAL, Cost, IterationState
 from storage.progress import COSTS, arms_cost, search_cost, unfinished
@@ -78,7 +78,8 @@ def view(tx: Session, record_id: str, after: int | None = None, only: Collection
     since = after if partial else None
     listed = ("id", "name", "kind", "prompt", "preset", "model", "state", "error", "star", "note", "locked", "parent")
     shown = {name: getattr(record, name) for name in listed}
-    shown |= {"deleted": record.deleted_at is not None, "created": iso(record.created_at), "config": record.config}
+    shown |= {"deleted": record.deleted_at is not None, "created": iso(record.created_at)}
+    shown |= {"config": to_dict(config)}  # with what a session of an older version did not know
     shown |= {name: getattr(session, name) or [] for name in ("sigmas", "searched", "step_std", "excess_std")}
     detail = detailed_steps(tx, record_id, config, session.searched or []) if only is None else sorted(only)
     spent = session if session.finished_at is not None else search_cost(tx, record_id) + arms_cost(tx, record_id)

@@ -7,7 +7,7 @@ import pytest
 import storage_crowd as crowd
 import storage_examples as examples
 
-from storage import jobs, sessions
+from storage import jobs, records, sessions
 from storage.engine import head_revision
 
 
@@ -33,7 +33,7 @@ def test_four_processes_read_then_write_without_lock_errors(database, address, p
     done, failed = (sum(values) for values in zip(*(result.result() for result in results), strict=True))
     assert failed == 0 and done >= 4
     with database.read() as tx:
-        assert sessions.list_records(tx, limit=1)[0]["note"] == str(done)
+        assert records.list_records(tx, limit=1)[0]["note"] == str(done)
 
 
 def test_processes_share_the_jobs_without_having_any_twice(database, address, processes):

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from core.errors import StorageError
-from storage import engine, jobs, sessions
+from storage import engine, jobs, records, sessions
 from storage.engine import open_database
 from storage.tables import metadata
 
@@ -63,7 +63,7 @@ def use(database, artifacts, record_id):
     with database.read() as tx:
         shown = sessions.view(tx, record_id)
         assert sessions.stored_state(tx, record_id).finished
-        assert [row["id"] for row in sessions.list_records(tx, limit=9, text="red circle")] == [record_id]
+        assert [row["id"] for row in records.list_records(tx, limit=9, text="red circle")] == [record_id]
     assert len(shown["iterations"]) == 2 and len(shown["steps"]) == 2 and len(shown["arms"]) == 3
     assert shown["iterations"][1]["rewards"]["verifier"][1:] == [None, None]
     examples.record_all(database, artifacts, record_id)
@@ -81,7 +81,7 @@ def frozen_databases():
 
 
 def test_every_revision_has_a_frozen_database():
-    assert [path.stem for path in frozen_databases()] == ["0001"] and engine.head_revision() == "0001"
+    assert [path.stem for path in frozen_databases()] == ["0001", "0002"] and engine.head_revision() == "0002"
 
 
 @pytest.mark.parametrize("dump", frozen_databases(), ids=lambda path: path.stem)
@@ -93,6 +93,72 @@ def test_a_database_of_every_age_is_upgraded_and_used(dump, tmp_path, artifacts)
     database = open_database(path, migrate=True)
     assert engine.current_revision(database) == engine.head_revision()
     use(database, artifacts, record_id)
+    database.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def first_version(request, tmp_path):
+    """The frozen database of the first version, on either server: a database's address and the session's id."""
+    path = tmp_path / "lab.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((FROZEN / "0001.sql").read_text())
+        (record_id,) = old.execute("SELECT id FROM records").fetchone()
+    if request.param == "sqlite":
+        return str(path), record_id
+    address = request.getfixturevalue("empty_postgres")
+    folder = tmp_path / "first"
+    shutil.copytree(engine.MIGRATIONS, folder, ignore=shutil.ignore_patterns("000[2-9]*"))
+    server = sa.create_engine(address.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.NullPool)
+    engine.upgrade(engine.Database(server), folder)
+    there = sa.MetaData()
+    there.reflect(server)
+    with sa.create_engine(f"sqlite:///{path}").connect() as old, server.begin() as new:
+        here = sa.MetaData()
+        here.reflect(old)
+        for table in there.sorted_tables:
+            rows = [dict(row._mapping) for row in old.execute(sa.select(here.tables[table.name]))]
+            if rows and table.name != "alembic_version":
+                new.execute(sa.insert(table), rows)
+    return address, record_id
+
+
+def test_the_second_schema_says_of_an_old_session_what_it_would_say_of_a_new_one(first_version, artifacts):
+    address, record_id = first_version
+    database = open_database(address, migrate=True)
+    same = examples.new_session(database)
+    examples.record_all(database, artifacts, same)
+
+    def told(view):
+        own = ("id", "name", "created", "seq", "job", "state")
+        plain = {name: value for name, value in view.items() if name not in own}
+        for row in plain["steps"] + plain["iterations"] + plain["arms"]:
+            for name in ("image", "images", "sheet"):
+                row.pop(name, None)
+        return plain
+
+    with database.read() as tx:
+        old, new = sessions.view(tx, record_id), sessions.view(tx, same)
+        listed = {row["id"]: row for row in records.list_records(tx, limit=9)}
+        jobs_of_old = tx.execute(sa.select(metadata.tables["jobs"])).all()
+        changed = sessions.view(tx, record_id, after=old["seq"])
+    assert told(old) == told(new) and old["iterations"][1]["finite"] == 1
+    assert listed[record_id]["reward"] == listed[same]["reward"] == 1.0
+    assert [job.rank for job in jobs_of_old] == [float(job.id) for job in jobs_of_old]
+    assert old["seq"] >= max(job.last_event for job in jobs_of_old)
+    assert changed["partial"] and changed["iterations"] == changed["steps"] == changed["arms"] == []
+    database.dispose()
+
+
+def test_the_recorded_session_of_an_old_lab_is_known_again(first_version):
+    address, record_id = first_version
+    url = address if "://" in address else f"sqlite:///{address}"
+    with sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:")).begin() as old:
+        for table in ("job_commands", "job_events", "jobs"):
+            old.execute(sa.text(f"DELETE FROM {table}"))
+        old.execute(sa.text("UPDATE records SET name = 'Recorded with the lab'"))
+    database = open_database(address, migrate=True)
+    with database.read() as tx:
+        assert records.mark(tx, "recorded") == record_id
     database.dispose()
 
 
@@ -114,9 +180,9 @@ def test_a_populated_database_survives_an_upgrade_that_rebuilds_its_centre(datab
     if database.engine.dialect.name == "postgresql":
         assert backup is None
         return
-    assert backup.name.startswith("lab.sqlite.0001.") and backup.name.endswith(".backup")
+    assert backup.name.startswith("lab.sqlite.0002.") and backup.name.endswith(".backup")
     restored = open_database(backup)
-    assert engine.current_revision(restored) == "0001" and examples.table_sizes(restored) == sizes
+    assert engine.current_revision(restored) == "0002" and examples.table_sizes(restored) == sizes
     use(restored, artifacts, record_id)
     restored.dispose()
 
@@ -125,7 +191,7 @@ def test_an_upgrade_that_fails_changes_nothing(database, artifacts, later_versio
     record_id = fill(database, artifacts)
     with pytest.raises(StorageError, match="could not be brought up to date: .*nowhere"):
         engine.upgrade(database, later_version(FAILING))
-    assert engine.current_revision(database) == "0001"
+    assert engine.current_revision(database) == "0002"
     with database.read() as tx:
         assert "colour" not in [column["name"] for column in sa.inspect(tx.connection()).get_columns("records")]
     use(database, artifacts, record_id)
@@ -135,7 +201,7 @@ def test_an_upgrade_that_breaks_a_reference_changes_nothing(database, artifacts,
     record_id = fill(database, artifacts)
     with pytest.raises(StorageError, match="would break .* references|violates foreign key"):
         engine.upgrade(database, later_version(BREAKING))
-    assert engine.current_revision(database) == "0001"
+    assert engine.current_revision(database) == "0002"
     use(database, artifacts, record_id)
 
 
@@ -155,7 +221,7 @@ def test_a_database_of_a_newer_version_is_refused(database, address, later_versi
     engine.upgrade(database, later_version())
     with pytest.raises(StorageError, match="made by a newer version"):
         open_database(address, migrate=True)
-    with pytest.raises(StorageError, match="has schema next, this version needs schema 0001"):
+    with pytest.raises(StorageError, match="has schema next, this version needs schema 0002"):
         open_database(address)
 
 

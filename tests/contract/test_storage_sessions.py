@@ -8,10 +8,12 @@ import pytest
 import sqlalchemy as sa
 import storage_examples as examples
 
+from app.sweep import referenced
 from core.config import ExploreConfig, config_hash, to_dict
 from core.errors import StorageError
 from core.events import Cost, IterationState
 from storage import jobs, sessions
+from storage import records as library
 from storage.tables import candidate_rewards, candidates, records
 
 HOSTILE = (
@@ -45,6 +47,7 @@ def test_view_is_plain_json_with_null_for_what_is_not_finite(database, artifacts
     assert json.loads(json.dumps(shown, allow_nan=False)) == shown
     assert set(shown) == {
         *("id", "name", "kind", "prompt", "preset", "model", "state", "error", "created", "config"),
+        *("star", "note", "locked", "deleted", "parent", "partial", "detail", "finishes", "finishing", "finish_error"),
         *("sigmas", "searched", "step_std", "excess_std", "steps", "iterations", "arms", "cost", "job", "seq"),
     }
     assert shown["config"] == to_dict(examples.CONFIG) and shown["state"] == "succeeded"
@@ -93,7 +96,8 @@ def test_recording_again_after_a_resume_changes_nothing(database, artifacts):
     for _ in range(2):
         examples.record_all(database, artifacts, record_id)
     with database.read() as tx:
-        assert sessions.view(tx, record_id) == before
+        after = sessions.view(tx, record_id)
+        assert after.pop("seq") > before.pop("seq") and after == before
         assert repr(sessions.stored_state(tx, record_id)) == repr(state)
     assert examples.table_sizes(database) == sizes
 
@@ -174,7 +178,7 @@ def test_an_unknown_session_is_an_error_that_says_so(database, artifacts, unknow
         lambda tx: sessions.view(tx, unknown),
         lambda tx: sessions.stored_state(tx, unknown),
         lambda tx: sessions.get_config(tx, unknown),
-        lambda tx: sessions.list_records(tx, limit=3, before=unknown),
+        lambda tx: library.list_records(tx, limit=3, before=unknown),
         lambda tx: sessions.set_state(tx, unknown, "running"),
         lambda tx: jobs.enqueue(tx, kind="explore", record_id=unknown),
         *(lambda tx, event=event: examples.save(tx, artifacts, unknown, event) for event in examples.all_events()),
@@ -191,7 +195,7 @@ def test_hostile_text_is_kept_and_found_as_it_is(database, text):
         sessions.set_state(tx, record_id, "failed", text)
     with database.read() as tx:
         shown = sessions.view(tx, record_id)
-        found = sessions.list_records(tx, limit=9, text=text)
+        found = library.list_records(tx, limit=9, text=text)
     assert shown["prompt"] == shown["name"] == shown["error"] == shown["config"]["prompt"] == text
     assert [row["id"] for row in found] == [record_id] and found[0]["prompt"] == text
 
@@ -202,7 +206,7 @@ def test_what_no_database_can_hold_is_replaced_not_refused(database):
         sessions.set_state(tx, record_id, "failed", "worker said \0")
     with database.read() as tx:
         shown = sessions.view(tx, record_id)
-        assert sessions.list_records(tx, limit=9, text="\0\ud800") == []
+        assert library.list_records(tx, limit=9, text="\0\ud800") == []
     assert shown["name"] == "a\ufffdb\ufffdc" and shown["error"] == "worker said \ufffd"
 
 
@@ -217,12 +221,12 @@ def test_lists_are_newest_first_and_go_on_where_a_page_ended(database):
     with database.write() as tx:  # all in the same instant: pages must not repeat or lose any
         tx.execute(sa.update(records).where(records.c.id.in_(ids[:5])).values(created_at=1000.25))
     with database.read() as tx:
-        every = [row["id"] for row in sessions.list_records(tx, limit=100)]
+        every = [row["id"] for row in library.list_records(tx, limit=100)]
         pages, last = [], None
-        while page := sessions.list_records(tx, limit=2, before=last):
+        while page := library.list_records(tx, limit=2, before=last):
             pages += [row["id"] for row in page]
             last = page[-1]["id"]
-        created = sessions.list_records(tx, limit=100)[-1]["created"]
+        created = library.list_records(tx, limit=100)[-1]["created"]
     assert every[:2] == [ids[6], ids[5]] and pages == every and sorted(every) == sorted(ids)
     assert created == "1970-01-01T00:16:40.250Z"
 
@@ -232,10 +236,10 @@ def test_lists_are_searched_without_regard_to_case(database):
     examples.new_session(database, "a photo of a star")
     with database.read() as tx:
         for text in ("grüner", "GRÜNER CIRCLE", " Grüner "):
-            assert [row["id"] for row in sessions.list_records(tx, limit=9, text=text)] == [wanted]
-        assert len(sessions.list_records(tx, limit=9, text="")) == 2
-        assert sessions.list_records(tx, limit=9, text="%") == []
-        assert sessions.list_records(tx, limit=9, text="phot_") == []
+            assert [row["id"] for row in library.list_records(tx, limit=9, text=text)] == [wanted]
+        assert len(library.list_records(tx, limit=9, text="")) == 2
+        assert library.list_records(tx, limit=9, text="%") == []
+        assert library.list_records(tx, limit=9, text="phot_") == []
 
 
 def test_deleted_records_are_not_listed(database):
@@ -243,7 +247,7 @@ def test_deleted_records_are_not_listed(database):
     with database.write() as tx:
         tx.execute(sa.update(records).values(deleted_at=5.0))
     with database.read() as tx:
-        assert sessions.list_records(tx, limit=9) == []
+        assert library.list_records(tx, limit=9) == []
         assert sessions.view(tx, record_id)["id"] == record_id
 
 
@@ -254,7 +258,7 @@ def test_the_list_shows_picture_and_headline_as_they_come(database, artifacts):
         with database.write() as tx:
             examples.save(tx, artifacts, record_id, event)
         with database.read() as tx:
-            seen.append(sessions.list_records(tx, limit=1)[0])
+            seen.append(library.list_records(tx, limit=1)[0])
     assert seen[2]["picture"] is None and seen[3]["picture"] != seen[4]["picture"] != seen[5]["picture"]
     assert seen[8]["picture"] == seen[5]["picture"]
     assert seen[5]["headline"] == {"search": 1.0}
@@ -267,7 +271,7 @@ def test_a_parent_that_goes_leaves_its_child(database):
     with database.write() as tx:
         tx.execute(sa.delete(records).where(records.c.id == parent))
     with database.read() as tx:
-        assert [(row["id"], row["parent"]) for row in sessions.list_records(tx, limit=9)] == [(child, None)]
+        assert [(row["id"], row["parent"]) for row in library.list_records(tx, limit=9)] == [(child, None)]
 
 
 def test_deleting_a_record_takes_all_its_rows_and_its_files_may_go(database, artifacts):
@@ -275,8 +279,7 @@ def test_deleting_a_record_takes_all_its_rows_and_its_files_may_go(database, art
     examples.record_all(database, artifacts, gone)
     with database.write() as tx:
         jobs.enqueue(tx, kind="explore", record_id=gone)
-    with database.read() as tx:
-        names = sessions.referenced_artifacts(tx)
+    names = referenced(database)
     # Latents: x_1, two steps, the arms' common last; pictures: two steps, six candidates, two sheets, three arms.
     assert len(names) == 4 + 2 + 6 + 2 + 3 and all(artifacts.path(name).exists() for name in names)
     assert artifacts.purge(names, older_than=-1) == []
@@ -286,9 +289,9 @@ def test_deleting_a_record_takes_all_its_rows_and_its_files_may_go(database, art
         "records": 1,
         "sessions": 1,
     }
+    assert referenced(database) == set()
     with database.read() as tx:
-        assert sessions.referenced_artifacts(tx) == set()
-        assert [row["id"] for row in sessions.list_records(tx, limit=9)] == [kept]
+        assert [row["id"] for row in library.list_records(tx, limit=9)] == [kept]
     assert sorted(artifacts.purge(set(), older_than=-1)) == sorted(names)
 
 
