@@ -4,66 +4,29 @@ The lab's own errors become sentences: 404 for what is not there, 422 for what c
 Handlers are ordinary functions, so that the server runs them in its threads: they wait for the database.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from app.api_figures import figure_routes
+from app.api_reuse import reuse_routes
 from app.api_status import status_routes
+from app.bodies import Body, TooLarge
 from core.errors import LabError, NotFound
 
 if TYPE_CHECKING:
     from app.services import Lab
 
 PREFIX = "/lab/api"
-BODY_BYTES = 64 * 1024
-
-
-class TooLarge(LabError):
-    """A request's body is larger than anything that is meant to be sent."""
-
-
-async def limited_body(request: Request, limit: int) -> bytes:
-    """A request's body, read no further than `limit` bytes. Raises TooLarge, also where no length was told."""
-    said = request.headers.get("content-length", "0")
-    body = b""
-    if not said.isdecimal() or int(said) <= limit:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                break
-        else:
-            return body
-    raise TooLarge(f"expected at most {limit:,} bytes, got more")
-
-
-async def json_object(request: Request) -> dict[str, Any]:
-    """A request's body as a JSON object; no body is an empty one. Raises LabError for anything else."""
-    body = await limited_body(request, BODY_BYTES)
-    try:
-        found = json.loads(body, parse_constant=_no_constant) if body else {}
-    except (ValueError, RecursionError) as error:
-        raise LabError(f"expected a JSON object, got something that cannot be read as JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise LabError(f"expected a JSON object, got {type(found).__name__}")
-    return found
-
-
-Body = Annotated[dict[str, Any], Depends(json_object)]
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def mount(app: FastAPI, lab: "Lab") -> None:
     """Put every route under /lab/api, and the answers to what goes wrong there."""
     for kind, status in ((LabError, 422), (NotFound, 404), (TooLarge, 413)):
         app.add_exception_handler(kind, _answer(status))
-    for routes in (record_routes, queue_routes, session_routes, figure_routes, status_routes):
+    for routes in (record_routes, queue_routes, session_routes, figure_routes, status_routes, reuse_routes):
         app.include_router(routes(lab), prefix=PREFIX)
 
 

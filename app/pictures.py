@@ -50,6 +50,12 @@ def encode_final(image: np.ndarray, metadata: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
+def pixels_of(content: bytes) -> np.ndarray:
+    """A stored picture's (H, W, 3) uint8 pixels."""
+    with Image.open(io.BytesIO(content)) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
 def _pixels(image: np.ndarray) -> np.ndarray:
     pixels = np.ascontiguousarray(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:

@@ -1,67 +1,86 @@
 """The form of page Explore: its fields, their help, and the way between what is filled in and a config."""
 
-from collections.abc import Mapping
+import re
+import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
+from app.reuse import labelled, preset_of, usual
+from app.weights import read_weights, write_weights
 from core import config
-from core.config import PRESETS, ExploreConfig, SearchConfig
+from core.config import FIELD_HELP, PRESETS, SearchConfig
+from core.errors import ConfigError
+from core.search.registry import ALGORITHMS
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field: its name in the config, its label, and one sentence of help."""
+    """One field: its name in the config, its label, one sentence of help, and how it is filled in."""
 
     name: str
     label: str
-    help: str
+    kind: Literal["text", "number", "flag", "choice", "many"] = "number"
     advanced: bool = True
 
+    @property
+    def help(self) -> str:
+        """What the field is for."""
+        return HELP[self.name]
 
+    @property
+    def element(self) -> str:
+        """The id of its element in the page."""
+        return f"field-{self.name.replace('.', '-')}"
+
+
+HELP = FIELD_HELP | {
+    "preset": "A way of searching; its settings are under Advanced.",
+    "reward": "The score that the search climbs.",
+    "weights": "Empty: the reward above alone. Or several with their weights, such as shapes-clip 1, "
+    "jpeg-compressibility 0.5: their sum is climbed.",
+    "watched": "Scored beside what is climbed and never searched on: a check that it was not fooled.",
+}
 FIELDS: tuple[Field, ...] = (
-    Field("prompt", "Prompt", "What the picture should show.", advanced=False),
-    Field("preset", "Preset", "A way of searching; its settings are under Advanced.", advanced=False),
-    Field("model", "Model", "The model that draws.", advanced=False),
-    Field("reward", "Reward", "The score that the search climbs.", advanced=False),
-    Field("seed", "Seed", "Fixes every random number: the same seed and settings give the same pictures."),
-    Field("num_steps", "Steps", "How many steps lead from noise to the picture."),
-    Field("guidance_scale", "Guidance", "How hard the prompt pulls; above 1 each velocity costs two evaluations."),
-    Field(
-        "step_kind",
-        "Step kind",
-        "How noise enters a step: sde as in the paper, cps without excess noise, ode none at all.",
-    ),
-    Field("noise_level", "Noise level", "How much noise a step adds; empty takes the step kind's usual level."),
-    Field("window_min", "Search from σ", "Steps whose noise level σ is below this are not searched."),
-    Field("window_max", "Search up to σ", "Steps above this are not searched: there a one-step guess says little."),
-    Field("search.num_candidates", "Candidates (K)", "How many noises are tried in one iteration."),
-    Field(
-        "search.num_iterations",
-        "Iterations (N)",
-        "How many times candidates are drawn, each time from the best before.",
-    ),
-    Field("search.elite_fraction", "Elite fraction (P)", "The share of each iteration that is kept: .48 of 5 keeps 2."),
-    Field(
-        "search.reading",
-        "Reading",
-        "Where a noise is scored: literal as the paper prints it, sde where the sampler really goes.",
-    ),
-    Field(
-        "search.result",
-        "Result",
-        "Which noise is used in the end: the mean of the elites, a sample, the best one, or the mean at full size.",
-    ),
-    Field("estimator", "Estimate", "How the final picture is guessed for scoring: one step, a few, or the whole way."),
-    Field("estimator_steps", "Estimate steps", "How many steps a k-step estimate takes; the others do not use it."),
-    Field(
-        "watched",
-        "Watched rewards",
-        "Scored beside the optimised one and never searched on: a check that it was not fooled.",
-    ),
-    Field("arms", "Compare with", "Other ways to a picture from the same start or for the same cost."),
+    Field("prompt", "Prompt", "text", advanced=False),
+    Field("preset", "Preset", "choice", advanced=False),
+    Field("model", "Model", "choice", advanced=False),
+    Field("reward", "Reward", "choice", advanced=False),
+    Field("weights", "Several rewards", "text"),
+    Field("watched", "Watched rewards", "many"),
+    Field("seed", "Seed"),
+    Field("num_steps", "Steps"),
+    Field("guidance_scale", "Guidance"),
+    Field("step_kind", "Step kind", "choice"),
+    Field("noise_level", "Noise level"),
+    Field("window_min", "Search from \u03c3"),
+    Field("window_max", "Search up to \u03c3"),
+    Field("search_initial", "Search the starting noise", "flag"),
+    Field("search.num_candidates", "Candidates (K)"),
+    Field("search.num_iterations", "Iterations (N)"),
+    Field("search.elite_fraction", "Elite fraction (P)"),
+    Field("search.reading", "Reading", "choice"),
+    Field("search.result", "Result", "choice"),
+    Field("search.selection", "Selection", "choice"),
+    Field("search.min_std", "Least spread"),
+    Field("search.algorithm", "Algorithm", "choice"),
+    Field("estimator", "Estimate", "choice"),
+    Field("estimator_steps", "Estimate steps"),
+    Field("arms", "Compare with", "many"),
+    Field("batch_size", "Batch size"),
+    Field("threads", "Threads"),
 )
 BY_NAME = {field.name: field for field in FIELDS}
 NAMES = tuple(field.name for field in FIELDS)
+# Choices that the lab offers, by what it calls their kind.
+OFFERED = {"preset": "presets", "model": "models", "reward": "rewards"}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "step_kind": config.STEP_KINDS,
+    "search.reading": config.READINGS,
+    "search.result": config.RESULT_MODES,
+    "search.selection": config.SELECTIONS,
+    "estimator": config.ESTIMATORS,
+}
 
 EXAMPLES = (
     "a photo of a red circle left of a blue star",
@@ -78,60 +97,107 @@ ARM_LABELS = {
     "best_of_seed": "Best of many, fresh starts",
 }
 _SEARCH = {name for name in NAMES if name.startswith("search.")}
-_PLAIN = set(NAMES) - _SEARCH - {"preset", "reward", "watched", "arms"}
+_PLAIN = set(NAMES) - _SEARCH - {"preset", "reward", "weights", "watched", "arms"}
 
 
 def to_config(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The config that a filled form asks for: plain values, not yet checked.
+    """The config that a filled form asks for: plain values, whatever they are, not yet checked.
 
-    A preset's name stays only while its settings are untouched.
+    A preset's name stays only while its settings are untouched. Raises ConfigError for what a config has no place for.
     """
-    name = str(values["preset"])
-    base = PRESETS.get(name, SearchConfig(name))
-    search = replace(base, **{field.removeprefix("search."): _plain_number(values[field]) for field in _SEARCH})
-    if search != base:
-        search = replace(search, preset=f"{name}, changed")
-    watched = [one for one in values["watched"] or [] if one != values["reward"]]
+    name = values["preset"]
+    if not isinstance(name, str) or name not in PRESETS:
+        raise ConfigError({"preset": f"expected one of {', '.join(PRESETS)}, got {reprlib.repr(name)}"})
+    search = replace(
+        PRESETS[name], **{field.removeprefix("search."): _plain_number(values[field]) for field in _SEARCH}
+    )
     return {
         **{field: _plain_number(values[field]) for field in _PLAIN},
-        "search": vars(search),
-        "rewards": {values["reward"]: 1.0, **dict.fromkeys(watched, 0.0)} if values["reward"] else {},
-        "arms": [arm for arm in config.ARMS if arm in (values["arms"] or [])],
+        "search": vars(labelled(search, name)),
+        "rewards": _rewards(values["reward"], values["weights"], values["watched"]),
+        "arms": _in_order(values["arms"]),
     }
 
 
 def from_config(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The form filled as for a stored session's config."""
+    """The form filled as for a stored session's config. Raises ConfigError for one that is none."""
     c = config.from_dict(plain)
-    optimised = max(c.rewards, key=lambda name: abs(c.rewards[name]))
+    climbed = {name: weight for name, weight in c.rewards.items() if weight}
+    heaviest = max(climbed, key=lambda name: abs(climbed[name]))
     return {
         **{field: getattr(c, field) for field in _PLAIN},
         **{field: getattr(c.search, field.removeprefix("search.")) for field in _SEARCH},
-        "preset": c.search.preset.removesuffix(", changed"),
-        "reward": optimised,
-        "watched": [name for name in c.rewards if name != optimised],
+        "preset": preset_of(c.search.preset),
+        "reward": heaviest,
+        "weights": "" if climbed == {heaviest: 1} else write_weights(climbed),
+        "watched": [name for name in c.rewards if name not in climbed],
         "arms": list(c.arms),
     }
 
 
 def defaults() -> dict[str, Any]:
     """The form as a first visit without any session finds it."""
-    return from_config(config.to_dict(ExploreConfig(EXAMPLES[0])))
+    return from_config(config.to_dict(usual(SearchConfig.preset, EXAMPLES[0])))
 
 
 def preset_values(name: str) -> dict[str, Any]:
-    """The search settings that a preset stands for; none for a name that is not a preset."""
-    search = PRESETS.get(name)
-    return (
-        {field: getattr(search, field.removeprefix("search.")) for field in NAMES if field in _SEARCH} if search else {}
-    )
+    """The settings that a preset stands for, by field; none for a name that is not a preset."""
+    if name not in PRESETS:
+        return {}
+    search = {field: getattr(PRESETS[name], field.removeprefix("search.")) for field in NAMES if field in _SEARCH}
+    return search | config.preset_session(name)
+
+
+FOLLOWS: dict[str, tuple[str, ...]] = {
+    "preset": tuple(preset_values(SearchConfig.preset)),
+    "model": ("guidance_scale",),
+    "reward": ("weights",),
+}
+
+
+def fitted(values: Mapping[str, Any], offers: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Values as this lab can show them, and in words what had to give way: choices that are not offered here."""
+    fit, notes = dict(values), []
+    for name, kind in OFFERED.items():
+        if fit[name] not in {one["name"] for one in offers[kind]}:
+            notes.append(f"{BY_NAME[name].label} {fit[name]!r:.60} is not known here: the usual one is chosen instead.")
+            fit[name] = defaults()[name]
+    known = {one["name"] for one in offers["rewards"]}
+    unknown = [name for name in fit["watched"] if name not in known]
+    if unknown:
+        notes.append(f"Watched rewards that are not known here are left out: {', '.join(unknown)[:200]}.")
+        fit["watched"] = [name for name in fit["watched"] if name in known]
+    if fit["search.algorithm"] not in ALGORITHMS:
+        notes.append(f"The search {fit['search.algorithm']!r:.60} is not known here: the usual one is chosen instead.")
+        fit["search.algorithm"] = SearchConfig.algorithm
+    return fit, notes
+
+
+def filling(values: Mapping[str, Any], offers: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page fills the form with: values by field, help that goes with the choices, and notes in words."""
+    fit, notes = fitted(values, offers)
+    told = {name: help_of(offers[kind], fit[name]) for name, kind in OFFERED.items()}
+    return {"values": fit, "info": told, "notes": notes}
+
+
+def help_of(offered: Iterable[Mapping[str, Any]], name: str) -> str:
+    """What an option is, and why it cannot be used here where it cannot; empty for one that is not offered."""
+    for one in offered:
+        if one["name"] == name:
+            return literal(" ".join(filter(None, (one["help"], one["why_not"]))))
+    return ""
+
+
+def literal(text: str) -> str:
+    """Text for a field's help, which gradio reads as Markdown: no character of it means anything."""
+    return re.sub(r"([!-/:-@\[-`{-~])", lambda found: f"&#{ord(found[1])};", text)
 
 
 def explain(problems: Mapping[str, str]) -> list[dict[str, Any]]:
     """Problems for people: where, and what is expected, with the label that stands beside the field."""
     listed = []
     for name, text in problems.items():
-        field = BY_NAME.get("reward" if name == "rewards" else name)
+        field = BY_NAME.get({"rewards": "reward", "search.preset": "preset"}.get(name, name))
         words = text.replace("got None", "got nothing").replace("search.", "")
         listed.append(
             {
@@ -147,3 +213,27 @@ def explain(problems: Mapping[str, str]) -> list[dict[str, Any]]:
 def _plain_number(value: Any) -> Any:
     """10.0 from a number field is 10: whole numbers are checked as such, and 5.5 is not rounded behind one's back."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _rewards(reward: Any, weights: Any, watched: Any) -> Any:
+    """The rewards of a config: what is climbed, with weights, then what is only watched."""
+    if weights not in (None, ""):
+        if not isinstance(weights, str):
+            raise ConfigError({"weights": f"expected text, got {type(weights).__name__}"})
+        climbed = read_weights(weights)
+    else:
+        climbed = {reward: 1.0} if isinstance(reward, str) and reward else {}
+    if not isinstance(watched or [], list) or not all(isinstance(name, str) for name in watched or []):
+        raise ConfigError({"watched": "expected names of rewards"})
+    return climbed | {name: 0.0 for name in watched or [] if name not in climbed}
+
+
+def _in_order(arms: Any) -> Any:
+    """Arms in their usual order; what are no arms stays as it is, to be told."""
+    known = isinstance(arms, list) and all(arm in config.ARMS for arm in arms)
+    return [arm for arm in config.ARMS if arm in arms] if known else arms or []
+
+
+def choices_of(name: str) -> tuple[str, ...]:
+    """What can be chosen in a folded field."""
+    return tuple(ALGORITHMS) if name == "search.algorithm" else CHOICES[name]
