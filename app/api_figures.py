@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
+from app.figures import figures
 from core.errors import LabError
 from core.rewards import registry
 
@@ -17,8 +18,6 @@ def figure_routes(lab: "Lab") -> APIRouter:
 
     @routes.get("/sessions/{record_id}/figures")
     def session_figures(record_id: str, step: str = "0", dark: str = "", reward: str | None = None) -> dict[str, Any]:
-        from app.figures import figures  # plotly is loaded when the first chart is asked for
-
         at = whole_number(step)
         view = lab.charted(record_id, at)
         rows = [row for row in view["iterations"] if row["step"] == at]
