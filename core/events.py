@@ -7,6 +7,8 @@ names without torch. Two runs of one config compare equal except for `seconds`, 
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from core.measure_config import Estimate
+
 INITIAL = -1  # the step's index where x_1 itself is searched: its candidates are starting noises
 
 
@@ -122,6 +124,64 @@ class CandidateFinished:
     rewards: dict[str, float]
     total: float
     cost: Cost
+
+
+@dataclass(frozen=True)
+class MeasureStarted:
+    """The schedule that a reliability measurement walks along: see `SessionStarted`."""
+
+    sigmas: tuple[float, ...]
+    step_std: tuple[float, ...]
+    excess_std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What a search of one iteration over the siblings would return.
+
+    `rewards[mode]` are the true rewards of its result by result mode. The averaging test: `averaged` is the guessed
+    total of the elites' mean brought to a real noise's size, `elite_mean` the mean of the elites' own guessed totals.
+    """
+
+    elites: tuple[int, ...]
+    rewards: dict[str, dict[str, float]]
+    averaged: float
+    elite_mean: float
+
+
+@dataclass(frozen=True)
+class SiblingsMeasured:
+    """One step of one row (a prompt and a seed), K siblings.
+
+    `proxy[estimate][reward]` and `truth[reward]` hold K floats (`total` is the searched sum); distances are root mean
+    squares between an estimate and its truth, in latents and in pixels of [0, 1]. `walked` are the rewards of the
+    one-step guess after this step on the row's own trajectory, `ended` those of the picture which that leads to.
+    `returned` is told of the two readings where they are measured. `guesses` (first estimate) and `finals` are pictures
+    (K, H, W, 3) uint8. `cost[estimate]` is that estimate's own, `truth_cost` that of the K roll-outs.
+    """
+
+    row: int
+    prompt: str
+    seed: int
+    step: int
+    sigma: float
+    sigma_next: float
+    proxy: dict[Estimate, dict[str, tuple[float, ...]]]
+    truth: dict[str, tuple[float, ...]]
+    walked: dict[str, float]
+    ended: dict[str, float]
+    latent_distance: dict[Estimate, tuple[float, ...]]
+    pixel_distance: dict[Estimate, tuple[float, ...]]
+    returned: dict[Estimate, Returned]
+    guesses: Any
+    finals: Any
+    cost: dict[Estimate, Cost]
+    truth_cost: Cost
+
+    @property
+    def total_cost(self) -> Cost:
+        """All estimates and the roll-outs together."""
+        return sum(self.cost.values(), self.truth_cost)
 
 
 ExploreEvent: TypeAlias = SessionStarted | IterationScored | StepCommitted | ArmFinished | SessionFinished

@@ -3,6 +3,9 @@
 For every prompt and seed one trajectory is walked with random noise. At each measured step K noises are tried from its
 latents: every estimate scores them (proxy), then each is taken through the stochastic step and followed by the ODE to
 its final picture (truth). What a one-iteration search would return is followed to its end too.
+
+The walk begins with noise; with a `start_sigma` it begins at that noise level, with a picture (what the model draws
+from the prompt and seed by the ODE) under fresh noise, and takes all its steps from there.
 """
 
 import math
@@ -18,57 +21,15 @@ from core import noise
 from core.config import READINGS, ResultMode
 from core.denoise import Velocity, euler, one_step, spaced
 from core.evaluation import Evaluator, Meter, Scores
-from core.events import Cost
-from core.measure_config import Estimate, MeasureConfig, validate
+from core.events import MeasureStarted, Returned, SiblingsMeasured
+from core.measure_config import NUM_MEAN, Estimate, MeasureConfig, validate
 from core.models.protocol import FlowModel
 from core.rewards.protocol import Reward
-from core.sde import SDEStep, sde_step
+from core.sde import SDEStep, excess_std, sde_step, step_stds
 from core.search import cem
 
 RETURNED: tuple[ResultMode, ...] = ("mean", "mean_on_shell", "best")
 EULER_STEPS = {"2-step": 2, "3-step": 3, "5-step": 5}
-NUM_MEAN = 3  # guesses in "mean-of-3"
-
-
-@dataclass(frozen=True)
-class Returned:
-    """What a search of one iteration over the siblings would return.
-
-    `rewards[mode]` are the true rewards of its result by result mode. The averaging test: `averaged` is the guessed
-    total of the elites' mean brought to a real noise's size, `elite_mean` the mean of the elites' own guessed totals.
-    """
-
-    elites: tuple[int, ...]
-    rewards: dict[str, dict[str, float]]
-    averaged: float
-    elite_mean: float
-
-
-@dataclass(frozen=True)
-class SiblingsMeasured:
-    """One step of one row (a prompt and a seed), K siblings.
-
-    `proxy[estimate][reward]` and `truth[reward]` hold K floats (`total` is the searched sum); distances are root mean
-    squares between an estimate and its truth, in latents and in pixels of [0, 1]. `returned` is told of the two
-    readings where they are measured. `guesses` (first estimate) and `finals` are pictures (K, H, W, 3) uint8.
-    `cost[estimate]` is that estimate's own, `truth_cost` that of the K roll-outs.
-    """
-
-    row: int
-    prompt: str
-    seed: int
-    step: int
-    sigma: float
-    sigma_next: float
-    proxy: dict[Estimate, dict[str, tuple[float, ...]]]
-    truth: dict[str, tuple[float, ...]]
-    latent_distance: dict[Estimate, tuple[float, ...]]
-    pixel_distance: dict[Estimate, tuple[float, ...]]
-    returned: dict[Estimate, Returned]
-    guesses: Any
-    finals: Any
-    cost: dict[Estimate, Cost]
-    truth_cost: Cost
 
 
 @dataclass(frozen=True)
@@ -82,6 +43,19 @@ class _Place:
     sigma_max: float
 
 
+def schedule(config: MeasureConfig, model: FlowModel) -> MeasureStarted:
+    """The noise levels that a measurement walks along: the model's own, brought down to `start_sigma` where given."""
+    base = config.base
+    top = 1.0 if config.start_sigma is None else config.start_sigma
+    sigmas = tuple(top * sigma for sigma in model.sigmas(base.num_steps))
+    kind, level = base.step_kind, base.effective_noise_level
+    return MeasureStarted(
+        sigmas=sigmas,
+        step_std=step_stds(sigmas, kind, level),
+        excess_std=tuple(excess_std(kind, a, b, level, sigmas[1]) for a, b in zip(sigmas, sigmas[1:], strict=False)),
+    )
+
+
 def measure(
     config: MeasureConfig, model: FlowModel, rewards: Mapping[str, Reward], *, done: frozenset[int] = frozenset()
 ) -> Iterator[SiblingsMeasured]:
@@ -90,8 +64,7 @@ def measure(
     Raises ConfigError, ModelError, RewardError.
     """
     validate(config)
-    pairs = [(prompt, seed) for prompt in config.prompts for seed in config.seeds]
-    for row, (prompt, seed) in enumerate(pairs):
+    for row, (prompt, seed) in enumerate(config.pairs):
         if row not in done:
             yield from _Row(row, prompt, seed, config, model, rewards).run()
 
@@ -112,17 +85,37 @@ class _Row:
         self.settings = config.of_row(prompt, seed)
         self.evaluator = Evaluator(self.settings, model, rewards)
         self.shape = tuple(model.latent_shape)
-        self.sigmas = model.sigmas(self.settings.num_steps)
+        self.sigmas = schedule(config, model).sigmas
 
     def run(self) -> Iterator[SiblingsMeasured]:
-        """Walk with the noises an unsearched session of this prompt and seed draws, and measure on the way."""
-        latents = noise.normal(self.shape, self.seed, "x1")
-        for step in range(max(self.config.measured_steps) + 1):
-            velocity = self.evaluator.velocity(latents, self.sigmas[step], None)
-            place = _Place(step, latents, velocity, self.sigmas[step:], self.sigmas[1])
-            if step in self.config.measured_steps:
-                yield self._measure(place)
-            latents = self._take(place, noise.normal(self.shape, self.seed, "sde", step)).prev_sample
+        """Walk with the noises an unsearched session of this prompt and seed draws, then measure along the way."""
+        places, guesses = self._walk()
+        told = _mean_rewards([self.evaluator.scores(guesses, None)])
+        walked = [{name: values[step] for name, values in told.items()} for step in range(len(places))]
+        for place in places:
+            if place.step in self.config.measured_steps:
+                yield self._measure(place, walked[place.step], walked[-1])
+
+    def _walk(self) -> tuple[list[_Place], Tensor]:
+        """Every place of the trajectory, and the one-step guess after each step (S, C, H, W); the last is its end."""
+        latents, places, guesses = self._start(), [], []
+        velocity = self.evaluator.velocity(latents, self.sigmas[0], None)
+        for step, sigma_next in enumerate(self.sigmas[1:]):
+            places.append(_Place(step, latents, velocity, self.sigmas[step:], self.sigmas[1]))
+            latents = self._take(places[-1], noise.normal(self.shape, self.seed, "sde", step)).prev_sample
+            if sigma_next > 0:
+                velocity = self.evaluator.velocity(latents, sigma_next, None)
+            guesses.append(one_step(latents, velocity, sigma_next))
+        return places, torch.cat(guesses)
+
+    def _start(self) -> Tensor:
+        """x_1, or the model's own picture under as much noise as the first level says."""
+        first, top = noise.normal(self.shape, self.seed, "x1"), self.config.start_sigma
+        if top is None:
+            return first
+        whole = self.evaluator.model.sigmas(self.settings.num_steps)
+        picture = euler(first, whole, lambda x, sigma: self.evaluator.velocity(x, sigma, None))
+        return (1 - top) * picture + top * noise.normal(self.shape, self.seed, "start")
 
     def _take(self, place: _Place, noises: Tensor) -> SDEStep:
         """The stochastic step with each of the noises (K, C, H, W)."""
@@ -137,7 +130,7 @@ class _Row:
             noise=noises,
         )
 
-    def _measure(self, place: _Place) -> SiblingsMeasured:
+    def _measure(self, place: _Place, walked: dict[str, float], ended: dict[str, float]) -> SiblingsMeasured:
         config = self.config
         noises = noise.candidates(self.shape, config.num_siblings, self.seed, f"siblings of {self.prompt}", place.step)
         taken, meter = self._take(place, noises), Meter()
@@ -165,6 +158,8 @@ class _Row:
             sigma_next=place.rest[1],
             proxy=proxy,
             truth=_mean_rewards([truth]),
+            walked=walked,
+            ended=ended,
             latent_distance=latent_distance,
             pixel_distance=pixel_distance,
             returned={name: self._returned(name, place, noises, proxy[name]["total"]) for name in searched},

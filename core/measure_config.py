@@ -19,6 +19,8 @@ ESTIMATE_HELP: dict[Estimate, str] = {
     "heun": "One step of Heun's method from there: the mean of the velocities at both ends.",
     "mean-of-3": "The mean reward of three one-step guesses, each after a further random step.",
 }
+START_RANGE = (0.01, 0.99)
+NUM_MEAN = 3  # guesses in "mean-of-3"
 MAX_PROMPTS, MAX_SEEDS, MAX_SIBLINGS = 200, 50, 256
 
 
@@ -26,8 +28,9 @@ MAX_PROMPTS, MAX_SEEDS, MAX_SIBLINGS = 200, 50, 256
 class MeasureConfig:
     """K siblings from one latent, at every step of one trajectory for each prompt and seed.
 
-    `base` holds model, sampler and rewards (its prompt, seed, search and arms are not used); the first reward with a
-    weight is the optimised one. `steps` are the timesteps measured, None for all but the last.
+    `base` holds model, sampler and rewards (its prompt, seed, search and arms are not used). `steps` are the timesteps
+    measured, None for all but the last. With `start_sigma` the trajectory starts at that noise level, from a picture
+    under noise, and takes its steps from there; None starts with noise alone.
     """
 
     prompts: tuple[str, ...]
@@ -37,11 +40,34 @@ class MeasureConfig:
     num_elites: int = 2
     estimates: tuple[Estimate, ...] = ("literal", "sde")
     steps: tuple[int, ...] | None = None
+    start_sigma: float | None = None
 
     @property
     def measured_steps(self) -> tuple[int, ...]:
         """The timesteps to measure. The last one goes to sigma 0, where the estimate is the truth by construction."""
-        return tuple(range(self.base.num_steps - 1)) if self.steps is None else self.steps
+        return tuple(range(self.base.num_steps - 1)) if self.steps is None else tuple(sorted(self.steps))
+
+    @property
+    def pairs(self) -> list[tuple[str, int]]:
+        """The rows: prompts outer, seeds inner."""
+        return [(prompt, seed) for prompt in self.prompts for seed in self.seeds]
+
+    @property
+    def optimised(self) -> str:
+        """What a search would climb: the only reward with a weight, where that is positive; else the sum, `total`."""
+        climbed = [(name, weight) for name, weight in self.base.rewards.items() if weight]
+        return climbed[0][0] if len(climbed) == 1 and climbed[0][1] > 0 else "total"
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """The rewards that are only watched."""
+        return tuple(name for name, weight in self.base.rewards.items() if not weight)
+
+    @property
+    def primary(self) -> Estimate:
+        """The estimate that a search would use: where the sampler goes, else the paper's, else the first."""
+        known: tuple[Estimate, ...] = ("sde", "literal")
+        return next((name for name in known if name in self.estimates), self.estimates[0])
 
     def of_row(self, prompt: str, seed: int) -> ExploreConfig:
         """The sampler's settings for one prompt and seed."""
@@ -71,15 +97,22 @@ def problems_of(config: MeasureConfig) -> dict[str, str]:
         found["num_elites"] = f"expected a whole number from 1 to num_siblings, got {config.num_elites!r:.60}"
     if not config.estimates or any(one not in ESTIMATES for one in config.estimates):
         found["estimates"] = f"expected some of {', '.join(ESTIMATES)}, got {config.estimates!r:.60}"
+    elif len(set(config.estimates)) != len(config.estimates):
+        found["estimates"] = f"expected every estimate once, got {config.estimates!r:.60}"
+    if config.start_sigma is not None and not _between(config.start_sigma, *START_RANGE):
+        low, high = START_RANGE
+        found["start_sigma"] = f"expected a number from {low:g} to {high:g} or nothing, got {config.start_sigma!r:.60}"
     base = settings.problems_of(replace(config.base, prompt="-", seed=0))
     if base:
         found |= base
     elif config.base.step_kind == "ode":
         found["step_kind"] = "an ode step has no siblings to compare: expected sde, cps or dance"
-    elif config.steps is not None and not (
-        config.steps and all(_whole(step, 0, config.base.num_steps - 1) for step in config.steps)
-    ):
-        found["steps"] = f"expected timesteps from 0 to {config.base.num_steps - 1}, got {config.steps!r:.60}"
+    elif config.steps is not None:
+        known = config.steps and all(_whole(step, 0, config.base.num_steps - 1) for step in config.steps)
+        if not known or len(set(config.steps)) != len(config.steps):
+            found["steps"] = (
+                f"expected timesteps from 0 to {config.base.num_steps - 1}, each once, got {config.steps!r:.60}"
+            )
     return found
 
 
@@ -118,3 +151,7 @@ def from_dict(plain: Any) -> MeasureConfig:
 
 def _whole(value: Any, low: int, high: int) -> bool:
     return type(value) is int and low <= value <= high
+
+
+def _between(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high

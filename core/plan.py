@@ -5,7 +5,11 @@ from dataclasses import replace
 
 from core.config import MAX_CANDIDATES, ExploreConfig
 from core.errors import ConfigError
+from core.events import Cost
+from core.measure_config import NUM_MEAN, Estimate, MeasureConfig
 from core.schedule import in_window
+
+_VELOCITIES: dict[Estimate, int] = {"sde": 1, "2-step": 2, "3-step": 3, "5-step": 5, "heun": 2}
 
 
 def searched_steps(config: ExploreConfig, sigmas: Sequence[float]) -> int:
@@ -72,6 +76,29 @@ def gated(
     if not fitting:
         raise ConfigError({"window_max": "expected a window narrow enough for one elite a step at the same cost"})
     return fitting[-1]
+
+
+def measurement_cost(config: MeasureConfig, nfe_per_velocity: int) -> Cost:
+    """What a reliability measurement bills: estimates and roll-outs, not the walks; exact but for its seconds, 0."""
+    rows, siblings, scored = len(config.pairs), config.num_siblings, len(config.base.rewards)
+    nfe = decodes = 0
+    for step in config.measured_steps:
+        left = config.base.num_steps - 1 - step  # velocities from where the step leads to the end
+        nfe += left + sum(_measured_velocities(name, left) for name in config.estimates)
+        decodes += 1 + sum(NUM_MEAN if name == "mean-of-3" and left else 1 for name in config.estimates)
+    each = rows * siblings
+    return Cost(each * nfe * nfe_per_velocity, each * decodes, each * decodes * scored)
+
+
+def _measured_velocities(name: Estimate, left: int) -> int:
+    """Velocities of one sibling's estimate; where the step leads to sigma 0 only the literal reading needs one."""
+    if name == "literal":
+        return 1
+    if not left:
+        return 0
+    if name == "mean-of-3":
+        return 1 + (NUM_MEAN if left > 1 else 0)
+    return _VELOCITIES[name]
 
 
 def iteration_notes(total: Sequence[float | None], num_elites: int, *, last: bool = False) -> list[str]:

@@ -11,10 +11,11 @@ from torch import Tensor
 from core import noise
 from core.config import ExploreConfig, SearchConfig
 from core.errors import ConfigError
-from core.events import ArmFinished, IterationScored
+from core.events import ArmFinished, Cost, IterationScored, SiblingsMeasured
 from core.explore import explore
-from core.measure import SiblingsMeasured, arrays, measure
+from core.measure import arrays, measure, schedule
 from core.measure_config import ESTIMATES, MeasureConfig, from_dict, to_dict
+from core.plan import measurement_cost
 from core.reliability import analyse
 from tests.tiny import sd3_model
 
@@ -109,6 +110,26 @@ def test_the_walk_is_that_of_an_unsearched_session() -> None:
     final = next(event for event in found if isinstance(event, ArmFinished))
     # Siblings of the last step differ from the session's end by the last step's noise alone, which is tiny.
     assert row[-1].truth["total"] == pytest.approx([final.rewards["bright"]] * 2, abs=0.02)
+    assert row[0].ended["total"] == pytest.approx(final.rewards["bright"], abs=1e-6)
+    assert row[0].ended == row[-1].ended == row[-1].walked
+    assert [one.walked["total"] for one in row] == pytest.approx(final.trail, abs=1e-6)
+
+
+def test_a_start_between_noise_and_picture_takes_all_steps_from_there(events: list[SiblingsMeasured]) -> None:
+    """From barely any noise every sibling stays near the model's own picture; from nearly all noise none does."""
+    made = {top: measured(replace(CONFIG, start_sigma=top)) for top in (0.01, 0.6, 0.99)}
+    own = sd3_model().sigmas(4)
+    assert schedule(replace(CONFIG, start_sigma=0.6), sd3_model()).sigmas == pytest.approx([0.6 * s for s in own])
+    assert [one.sigma for one in made[0.6][:3]] == pytest.approx([0.6 * s for s in own[:3]])
+    spread = {top: np.std([one.truth["total"] for one in found[:1]]) for top, found in made.items()}
+    assert spread[0.01] < spread[0.6] < spread[0.99]
+    assert made[0.6][0].truth != events[0].truth
+
+
+def test_what_is_planned_is_what_is_billed(events: list[SiblingsMeasured]) -> None:
+    for config in (CONFIG, replace(CONFIG, steps=(3, 1), estimates=ESTIMATES[::-1]), replace(CONFIG, start_sigma=0.5)):
+        made = events if config is CONFIG else measured(config)
+        assert sum((one.total_cost for one in made), Cost()) == measurement_cost(config, 2)
 
 
 def test_the_arrays_fit_the_statistics(events: list[SiblingsMeasured]) -> None:
@@ -124,6 +145,27 @@ def test_the_arrays_fit_the_statistics(events: list[SiblingsMeasured]) -> None:
 
 def test_a_config_survives_json() -> None:
     assert from_dict(to_dict(CONFIG)) == CONFIG
+    started = replace(CONFIG, start_sigma=0.6, steps=(2, 0))
+    assert from_dict(to_dict(started)) == started
+
+
+@pytest.mark.parametrize(
+    ("rewards", "optimised", "held_out"),
+    [
+        ({"a": 1.0, "b": 0.0}, "a", ("b",)),
+        ({"b": 0.0, "a": 0.5}, "a", ("b",)),
+        ({"a": -1.0}, "total", ()),
+        ({"a": 1.0, "b": 0.5, "c": 0.0, "d": 0.0}, "total", ("c", "d")),
+    ],
+)
+def test_the_optimised_reward_is_what_a_search_would_climb(rewards: dict, optimised: str, held_out: tuple) -> None:
+    config = replace(CONFIG, base=replace(BASE, rewards=rewards))
+    assert (config.optimised, config.held_out) == (optimised, held_out)
+
+
+def test_the_primary_estimate_is_where_a_search_would_look() -> None:
+    names = [("heun", "literal", "sde"), ("heun", "literal"), ("heun", "5-step")]
+    assert [replace(CONFIG, estimates=each).primary for each in names] == ["sde", "literal", "heun"]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +186,11 @@ def test_a_config_survives_json() -> None:
         ({"estimates": []}, "estimates"),
         ({"steps": [99]}, "steps"),
         ({"steps": []}, "steps"),
+        ({"steps": [1, 1]}, "steps"),
+        ({"estimates": ["sde", "sde"]}, "estimates"),
+        ({"start_sigma": 1}, "start_sigma"),
+        ({"start_sigma": True}, "start_sigma"),
+        ({"start_sigma": float("nan")}, "start_sigma"),
         ({"base": {"prompt": "-", "step_kind": "ode"}}, "step_kind"),
         ({"more": 1}, "more"),
     ],

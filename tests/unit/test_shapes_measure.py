@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from core.events import Cost
-from core.measure import Returned, SiblingsMeasured
+from core.events import Cost, Returned, SiblingsMeasured
 from core.measure_config import ESTIMATES
 from core.shapes.compare import held_out_captions
 from core.shapes.measure import LEARNED, VERIFIER, analyses, as_markdown, config_for, realised
@@ -28,6 +27,8 @@ def event(row: int, step: int, rng: np.random.Generator) -> SiblingsMeasured:
         sigma_next=0.0,
         proxy=dict.fromkeys(ESTIMATES, proxy),
         truth={LEARNED: tuple(truth), VERIFIER: tuple(truth / 2), "total": tuple(truth)},
+        walked={},
+        ended={},
         latent_distance={},
         pixel_distance={},
         returned={"sde": returned, "literal": returned},
