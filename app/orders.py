@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from core.events import INITIAL
 from storage.jobs import Command, JobEvent
 
 
@@ -11,7 +12,7 @@ from storage.jobs import Command, JobEvent
 class Position:
     """The last recorded step, the last scored iteration, and whether its elites can still change.
 
-    Steps and iterations count from 0; None before the first.
+    Steps and iterations count from 0, INITIAL is the search for x_1; None before the first.
     """
 
     step: int | None = None
@@ -36,8 +37,13 @@ class Position:
     def __str__(self) -> str:
         """As people count: from 1."""
         if self.choosable and self.scored:
-            return f"step {self.scored[0] + 1}, iteration {self.scored[1] + 1}"
-        return "its start" if self.step is None else f"step {self.step + 1}, which is taken"
+            return f"{name_of_step(self.scored[0])}, iteration {self.scored[1] + 1}"
+        return "its start" if self.step is None else f"{name_of_step(self.step)}, which is taken"
+
+
+def name_of_step(step: int) -> str:
+    """As people count: from 1; the search for x_1 comes before the first."""
+    return "the starting noise" if step == INITIAL else f"step {step + 1}"
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ def _stop(waiting: list[Command], moved: bool) -> tuple[Literal["run", "pause"],
 
 
 def _too_late(command: Command, position: Position) -> str:
-    meant = f"step {(command.expected_step or 0) + 1}"
+    meant = name_of_step(command.expected_step or 0)
     if command.expected_iteration is not None:
         meant += f", iteration {command.expected_iteration + 1}"
     return f"{command.kind} was meant for {meant}; the session is already at {position}"

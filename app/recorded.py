@@ -9,10 +9,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from app.recorder import KINDS, Files, Recorder, place_of, save_event
+from app.recorder import KINDS, Files, Recorded, Recorder, place_of, save_event
 from core.config import from_dict, to_dict
 from core.errors import StorageError
-from core.events import Cost, ExploreEvent
+from core.events import Cost
 from storage import sessions
 from storage.artifacts import Artifacts
 from storage.engine import Database
@@ -23,7 +23,7 @@ NAME = "Recorded with the lab"
 _ARRAYS = ("latents", "image", "images")
 
 
-def describe(event: ExploreEvent, files: Files) -> dict[str, Any]:
+def describe(event: Recorded, files: Files) -> dict[str, Any]:
     """An event as JSON values: its arrays left out, the names of their files beside it."""
     values = {one.name: getattr(event, one.name) for one in fields(event) if one.name not in _ARRAYS}
     values["cost"] = asdict(values["cost"]) if "cost" in values else None
@@ -63,7 +63,7 @@ def import_session(database: Database, artifacts: Artifacts, folder: Path) -> st
     return record_id
 
 
-def _event(plain: dict[str, Any]) -> tuple[ExploreEvent, Files]:
+def _event(plain: dict[str, Any]) -> tuple[Recorded, Files]:
     chosen = KINDS[plain["event"]]
     values = dict(plain["values"])
     values["cost"] = Cost(**values["cost"]) if values.get("cost") else None

@@ -5,16 +5,18 @@ Imports no torch: tensors are asked for their numpy form and made again by the f
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from sqlalchemy.orm import Session
 
 from app import pictures
 from core.config import ExploreConfig, to_dict
-from core.errors import LabError
+from core.errors import LabError, StorageError
 from core.events import (
     ArmFinished,
+    Branch,
+    CandidateFinished,
     ExploreEvent,
     ExploreState,
     IterationScored,
@@ -25,8 +27,10 @@ from core.events import (
 from storage import jobs, sessions
 from storage.artifacts import Artifacts
 from storage.engine import Database
+from storage.finishes import stored_branch
 
 T = TypeVar("T")
+Recorded: TypeAlias = ExploreEvent | CandidateFinished
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def from_numpy(values: np.ndarray) -> Any:
     return torch.from_numpy(np.array(values, dtype=np.float32))
 
 
-def keep_files(artifacts: Artifacts, event: ExploreEvent, config: ExploreConfig) -> Files:
+def keep_files(artifacts: Artifacts, event: Recorded, config: ExploreConfig) -> Files:
     """Encode and keep an event's arrays. Nothing refers to them until the event's transaction is committed."""
     match event:
         case SessionStarted():
@@ -67,12 +71,16 @@ def keep_files(artifacts: Artifacts, event: ExploreEvent, config: ExploreConfig)
         case ArmFinished():
             final = pictures.encode_final(event.image, {"arm": event.arm, "config": to_dict(config)})
             return Files(artifacts.put_tensor(to_numpy(event.latents)), artifacts.put(final, "png"))
+        case CandidateFinished():
+            place = {name: getattr(event, name) for name in ("step", "iteration", "candidate")}
+            final = pictures.encode_final(event.image, place | {"config": to_dict(config)})
+            return Files(image=artifacts.put(final, "png"))
         case SessionFinished():
             return Files()
     raise LabError(f"an engine yielded something that cannot be recorded: {type(event).__name__}")
 
 
-def save_event(tx: Session, record_id: str, event: ExploreEvent, files: Files) -> None:
+def save_event(tx: Session, record_id: str, event: Recorded, files: Files) -> None:
     """Write an event's rows; writing the same event again changes nothing."""
     match event:
         case SessionStarted():
@@ -83,20 +91,23 @@ def save_event(tx: Session, record_id: str, event: ExploreEvent, files: Files) -
             sessions.save_step(tx, record_id, event, files.latents, files.image)
         case ArmFinished():
             sessions.save_arm(tx, record_id, event, files.latents, files.image)
+        case CandidateFinished():
+            sessions.save_finish(tx, record_id, event, files.image)
         case SessionFinished():
             sessions.save_finished(tx, record_id, event)
 
 
-KINDS: dict[str, type[ExploreEvent]] = {
+KINDS: dict[str, type[Recorded]] = {
     "session": SessionStarted,
     "iteration": IterationScored,
     "step": StepCommitted,
     "arm": ArmFinished,
+    "finish": CandidateFinished,
     "finished": SessionFinished,
 }
 
 
-def place_of(event: ExploreEvent) -> tuple[str, int | None, int | None]:
+def place_of(event: Recorded) -> tuple[str, int | None, int | None]:
     """How an event is announced: the short name of its kind, its step and its iteration."""
     kind = next(name for name, kind in KINDS.items() if type(event) is kind)
     return kind, getattr(event, "step", None), getattr(event, "iteration", None)
@@ -114,15 +125,15 @@ class Recorder:
         with database.read() as tx:
             self.config = sessions.get_config(tx, record_id)
 
-    def record(self, event: ExploreEvent, then: Callable[[Session], T] | None = None) -> T | None:
+    def record(self, event: Recorded, then: Callable[[Session], T] | None = None) -> T | None:
         """Keep one event. `then` runs in the same transaction, so what it decides cannot be torn from the event."""
         return self.save(event, self.keep(event), then)
 
-    def keep(self, event: ExploreEvent) -> Files:
+    def keep(self, event: Recorded) -> Files:
         """The first half of `record`: the files."""
         return keep_files(self.artifacts, event, self.config)
 
-    def save(self, event: ExploreEvent, files: Files, then: Callable[[Session], T] | None = None) -> T | None:
+    def save(self, event: Recorded, files: Files, then: Callable[[Session], T] | None = None) -> T | None:
         """The second half of `record`: the rows."""
         with self.database.write() as tx:
             if self.claim is not None:
@@ -144,4 +155,14 @@ class Recorder:
             cost=stored.cost,
             trail=tuple(stored.trail),
             arms_cost=stored.arms_cost,
+            initial=None if stored.initial is None else to_tensor(self.artifacts.get_tensor(stored.initial)),
         )
+
+    def branch(self, step: int, iteration: int, to_tensor: Callable[[np.ndarray], Any] = from_numpy) -> Branch:
+        """A scored round, from which candidates can be rolled out. Raises StorageError where there is none."""
+        with self.database.read() as tx:
+            stored = stored_branch(tx, self.record_id, step, iteration)
+        if stored is None:
+            raise StorageError(f"session {self.record_id} has no iteration {iteration} at step {step}")
+        latents = None if stored.latents is None else to_tensor(self.artifacts.get_tensor(stored.latents))
+        return Branch(step, iteration, latents, stored.earlier)

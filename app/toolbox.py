@@ -1,17 +1,18 @@
 """What a worker works with: the engine, and loaders that keep one model and its rewards resident."""
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.recorder import from_numpy
 from core.config import ExploreConfig, SearchConfig
-from core.events import ExploreEvent
+from core.events import CandidateFinished, ExploreEvent
 
 log = logging.getLogger(__name__)
 
 Explore = Callable[..., Generator[ExploreEvent, tuple[int, ...] | None, None]]
+Finish = Callable[..., Iterator[CandidateFinished]]
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Toolbox:
     """Everything of a worker that touches tensors, as functions; tests give their own."""
 
     explore: Explore
+    finish: Finish
     load_model: Callable[[str], Any]
     load_reward: Callable[[str], Any]
     to_tensor: Callable[[Any], Any] = from_numpy
@@ -30,12 +32,14 @@ def torch_toolbox(device: str = "auto") -> Toolbox:
     import torch
 
     from core.explore import explore
+    from core.finish import finish
     from core.models.registry import load_model
     from core.rewards.registry import load_reward
 
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     return Toolbox(
         explore=explore,
+        finish=finish,
         load_model=lambda model_id: load_model(model_id, device=place),
         load_reward=lambda name: load_reward(name, device=place),
         set_threads=torch.set_num_threads,

@@ -20,11 +20,13 @@ from app.presence import announce
 from app.recorder import Recorder, place_of
 from app.settings import Settings
 from app.toolbox import Resident, Toolbox, torch_toolbox
+from core.config import ExploreConfig
 from core.errors import LabError
 from core.events import ArmFinished, ExploreEvent, IterationScored, SessionFinished, SessionStarted, StepCommitted
 from storage import jobs, sessions
 from storage.artifacts import Artifacts
 from storage.engine import Database, open_database
+from storage.finishes import finished_candidates
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +71,15 @@ class Worker:
         claim = self._claim()
         if claim is None:
             return False
+        self._perform(claim, stop or threading.Event())
+        return True
+
+    def _perform(self, claim: jobs.Claim, stop: threading.Event) -> None:
+        """Work on a job until it ends, pauses or `stop` is set; what goes wrong with it ends it and not the worker."""
+        work = self._finish if claim.kind == jobs.FINISH else self._explore
         try:
             with self._renewing(claim):
-                self._explore(claim, stop or threading.Event())
+                work(claim, stop)
         except jobs.StaleClaim as error:
             log.warning("%s: leaving it", error)
         except SQLAlchemyError:
@@ -81,16 +89,18 @@ class Worker:
         except Exception as error:
             log.exception("job %s failed", claim.job_id)
             self._fail(claim, f"something unexpected went wrong ({type(error).__name__}): {error}")
-        return True
 
-    def _claim(self) -> jobs.Claim | None:
-        """Looks before it takes: an idle worker asks often, and only a write locks the database."""
+    def _claim(self, beside: str | None = None) -> jobs.Claim | None:
+        """Looks before it takes: an idle worker asks often, and only a write locks the database.
+
+        `beside` is the model of the session under way, None where there is none.
+        """
         now = self.clock()
         with self.database.read() as tx:
-            if not jobs.waiting(tx, lane=self.lane, now=now):
+            if not jobs.waiting(tx, lane=self.lane, now=now, beside=beside):
                 return None
         with self.database.write() as tx:
-            return jobs.claim(tx, lane=self.lane, owner=self.owner, now=now)
+            return jobs.claim(tx, lane=self.lane, owner=self.owner, now=now, beside=beside)
 
     def _explore(self, claim: jobs.Claim, stop: threading.Event) -> None:
         recorder = Recorder(self.database, self.artifacts, claim.record_id, claim)
@@ -118,11 +128,57 @@ class Worker:
                     with self.database.write() as tx:
                         jobs.release(tx, claim)
                     return
+                self._finish_beside(config, stop)
                 try:
                     event = events.send(orders.elites)
                 except StopIteration:
                     event = None
         raise LabError("the engine stopped before the session was finished")
+
+    def _finish_beside(self, config: ExploreConfig, stop: threading.Event) -> None:
+        """Between two events of a session: the roll-outs on its model that somebody waits for.
+
+        The session keeps its claim and its lease; it draws all its noise by name and so goes on as if nothing had been.
+        """
+        done = False
+        while not stop.is_set() and (claim := self._claim(beside=config.model)) is not None:
+            self._perform(claim, stop)
+            done = True
+        if done:
+            self.toolbox.set_threads(config.threads)  # another number of threads would round differently
+
+    def _finish(self, claim: jobs.Claim, stop: threading.Event) -> None:
+        """Roll out the job's candidates, without those that an earlier attempt has recorded."""
+        recorder = Recorder(self.database, self.artifacts, claim.record_id, claim)
+        config, step, iteration = recorder.config, claim.payload["step"], claim.payload["iteration"]
+        with self.database.read() as tx:
+            known = finished_candidates(tx, claim.record_id, step, iteration)
+        missing = [candidate for candidate in claim.payload["candidates"] if candidate not in known]
+        if missing and self._may_go_on(claim, stop):
+            self.toolbox.set_threads(config.threads)
+            model, rewards = self.resident.model(config.model), self.resident.rewards(config.rewards)
+            branch = recorder.branch(step, iteration, self.toolbox.to_tensor)
+            for event in self.toolbox.finish(config, model, rewards, branch, tuple(missing)):
+                recorder.record(event)
+                missing.remove(event.candidate)
+                if missing and not self._may_go_on(claim, stop):
+                    return
+        if not missing:
+            with self.database.write() as tx:
+                jobs.finish(tx, claim, "succeeded")
+
+    def _may_go_on(self, claim: jobs.Claim, stop: threading.Event) -> bool:
+        """Whether a roll-out may go on: it can be cancelled, and goes back to the queue when the worker stops."""
+        with self.database.write() as tx:
+            jobs.check_fence(tx, claim)
+            for command in jobs.pending_commands(tx, claim.job_id):
+                if command.kind == "cancel":
+                    jobs.finish(tx, claim, "cancelled")
+                    return False
+                jobs.consume(tx, command.id, "a roll-out can only be cancelled")
+            if stop.is_set():
+                jobs.release(tx, claim)
+            return not stop.is_set()
 
     def _record(self, recorder: Recorder, claim: jobs.Claim, event: ExploreEvent, position: Position) -> Orders:
         """The event, what is done about pending commands, and the job's new status: one transaction."""

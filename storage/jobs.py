@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.errors import StorageError
+from core.events import INITIAL
 from storage.counter import advance, advance_waiting
 from storage.progress import spent_by, unfinished
 from storage.tables import job_commands, job_events, jobs, records
@@ -201,8 +202,8 @@ def send_command(
     """
     if kind not in COMMANDS:
         raise StorageError(f"a command is expected to be one of {', '.join(COMMANDS)}, got {kind!r:.60}")
-    for expected in (expected_step, expected_iteration):
-        if expected is not None and (type(expected) is not int or not 0 <= expected < 2**31):
+    for expected, lowest in ((expected_step, INITIAL), (expected_iteration, 0)):
+        if expected is not None and (type(expected) is not int or not lowest <= expected < 2**31):
             raise StorageError(f"a step or iteration is expected to be a whole number from 0, got {expected!r:.60}")
     given = dict(payload or {})
     try:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from core.config import ExploreConfig
 from core.errors import ModelError, RewardError
 from core.events import (
     ArmFinished,
+    Branch,
+    CandidateFinished,
     Cost,
     ExploreEvent,
     ExploreState,
@@ -81,6 +83,28 @@ def fake_explore(
     yield SessionFinished(total)
 
 
+def fake_finish(
+    config: ExploreConfig,
+    model: FakeModel,
+    rewards: Mapping[str, Callable],
+    branch: Branch,
+    candidates: Sequence[int],
+) -> Iterator[CandidateFinished]:
+    """What a candidate leads to depends on where it left its session and on the elites before it."""
+    for candidate in candidates:
+        model.before(f"finish {branch.step} {branch.iteration} {candidate}")
+        before = sum((one.elites for one in branch.earlier), ())
+        start = np.zeros(SHAPE, np.float32) if branch.latents is None else np.asarray(branch.latents)
+        final = start + _draw(config, 4, branch.step + 1, branch.iteration, candidate, *before)
+        image = _picture(final)
+        scores = _scores(config, rewards, [image])
+        single = {name: values[0] for name, values in scores.items()}
+        total = _total(config, scores)[0]
+        yield CandidateFinished(
+            branch.step, branch.iteration, candidate, image, single, total, Cost(4, 1, len(single), 0.001)
+        )
+
+
 def _iteration(
     config: ExploreConfig,
     rewards: Mapping[str, Callable],
@@ -145,7 +169,7 @@ def fake_toolbox(before: Callable[[str], None] = lambda name: None, reward: Call
             raise RewardError(f"the weights of {name} are not on this machine")
         return reward
 
-    return Toolbox(fake_explore, load_model, load_reward, to_tensor=np.array)
+    return Toolbox(fake_explore, fake_finish, load_model, load_reward, to_tensor=np.array)
 
 
 def paced_toolbox(_device: str) -> Toolbox:

@@ -57,7 +57,8 @@ def science(view: dict[str, Any]) -> dict[str, Any]:
     """What must not depend on how a session was run: everything but its identity and its seconds."""
     names = ("sigmas", "searched", "steps", "iterations", "arms")
     plain = {name: view[name] for name in names}
-    plain["arms"] = [{k: v for k, v in arm.items() if k != "seconds"} for arm in view["arms"]]
+    for rows in ("steps", "iterations", "arms"):
+        plain[rows] = [{k: v for k, v in row.items() if k != "seconds"} for row in view[rows]]
     return plain | {"cost": {k: v for k, v in view["cost"].items() if k != "seconds"}}
 
 

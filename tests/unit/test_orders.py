@@ -84,3 +84,19 @@ def test_a_page_may_name_the_last_board_or_the_last_step() -> None:
     late = [(3, 2), (4, 1), (5, 0), (6, None)]
     assert all(taken.fits(Command(1, 1, "step", {}, *place)) for place in fitting)
     assert not any(taken.fits(Command(1, 1, "step", {}, *place)) for place in late)
+
+
+def test_the_search_for_x_1_comes_before_the_first_step() -> None:
+    events = [JobEvent(1, "session", None, None), JobEvent(2, "iteration", -1, 0)]
+    at_x_1 = position_of(events)
+    assert at_x_1 == Position(-1, (-1, 0), True) and str(at_x_1) == "the starting noise, iteration 1"
+    chosen = [Command(1, 1, "elites", {"elites": [3, 0]}, -1, 0)]
+    assert read_orders(chosen, at_x_1, 5, moved=True).elites == (3, 0)
+    late = read_orders(chosen, at_x_1.after("step", -1, None).after("step", 0, None), 5, moved=True)
+    assert late.consumed[1] == (
+        "elites can be chosen while the session stands at an iteration; it is at step 1, which is taken"
+    )
+    other = read_orders([Command(1, 1, "step", {}, -1, 1)], AT, 5, moved=False)
+    assert other.consumed[1] == (
+        "step was meant for the starting noise, iteration 2; the session is already at step 5, iteration 3"
+    )
