@@ -25,6 +25,7 @@ export function makeFilm({select}) {
     note.textContent = !view.sigmas.length ? '' : any
       ? `The model\u2019s guess of the final picture after each step, its ${optimisedTitle(view, titles)} below. Searched where the noise level \u03c3 is from ${number(low, 2)} to ${number(high, 2)}.`
       : `The model\u2019s guess of the final picture after each step, its ${optimisedTitle(view, titles)} below. ${first ? 'Only the starting noise x\u2081 is searched.' : 'No step is searched.'}`;
+    strip.classList.toggle('dense', stepsOf(view).length > 10);
     keyed(strip, cells(view), cell => cell.step, cell => make(cell, select));
     mark(cursor);
   }

@@ -1,6 +1,6 @@
 // The candidate under the cursor, beside what its step really used, and what becomes of it when it is finished.
 import {h, fill, address} from './dom.js';
-import {RESULTS, climbedWord, number, rewardNames, seconds, stepTitle, told, total} from './words.js';
+import {RESULTS, climbedWord, number, plural, rewardNames, seconds, stepTitle, told, total} from './words.js';
 import {detailed, iterationRow, keptByHand, stepRow, bestOf} from './view.js';
 import {finishSentence, finishesOf, placeKey, rankText, waitingOf} from './finish.js';
 
@@ -26,7 +26,7 @@ export function makeInspector({enlarge, enlargeFinish, finish}) {
     fill(tags, tagsOf(view, row, i).map(([text, kind]) => h('span', {class: `tag ${kind}`}, text)));
     mine.show(here ? row.images[i] : null, here ? told(row.total[i]) : '', here ? '' : 'fetching\u2026');
     used.show(taken ? taken.image : null, taken ? told(total(view, taken.rewards)) : '', 'to come');
-    fill(numbers, numbersOf(view, titles, row, i, taken));
+    fill(numbers, numbersOf(view, titles, row, i, taken, finishesOf(view).get(placeKey(cursor))));
     note.textContent = here && taken ? usedSentence(view, row.total[i], taken) : '';
     note.hidden = !note.textContent;
     drawFinish(view, row, cursor, finishAsked);
@@ -47,9 +47,7 @@ export function makeInspector({enlarge, enlargeFinish, finish}) {
     guess.show(detailed(row) ? row.images[cursor.candidate] : null, told(value), '');
     truth.show(done.image, told(done.total ?? null), '');
     sentence.textContent = finishSentence(value, done.total);
-    const watched = rewardNames(view).watched.filter(name => done.rewards[name] !== undefined);
-    cost.textContent = `${done.nfe} evaluations, ${seconds(done.seconds)}.`;
-    if (watched.length) cost.textContent = `${watched.map(name => `${name}: ${told(detailed(row) ? row.rewards[name]?.[cursor.candidate] ?? null : null)} guessed, ${told(done.rewards[name])} finished`).join('; ')}. ${cost.textContent}`;
+    cost.textContent = `Finishing it took ${plural(done.nfe, 'evaluation')} and ${seconds(done.seconds)}.`;
   }
 
   return {node, draw};
@@ -78,16 +76,19 @@ function tagsOf(view, row, i) {
   return tags;
 }
 
-/** Rewards, size and kurtosis of the candidate and of what was used, a line each. */
-function numbersOf(view, titles, row, i, taken) {
+/** Rewards, size and kurtosis of the candidate, of what was used, and rewards of its finished picture: a line each. */
+function numbersOf(view, titles, row, i, taken, done) {
   const {optimised, watched} = rewardNames(view), word = climbedWord(view), here = detailed(row);
-  const line = (name, small, a, b) => h('tr', {}, h('th', {scope: 'row'}, name, small ? h('small', {}, ` ${small}`) : null), h('td', {}, a), h('td', {}, b));
-  const reward = (name, small) => line(titles[name] || name, small, here ? told(row.rewards[name]?.[i] ?? null) : '', taken ? told(taken.rewards[name] ?? null) : '');
-  return [h('thead', {}, h('tr', {}, h('th', {}, h('span', {class: 'sr'}, 'Number')), h('th', {scope: 'col'}, 'guess'), h('th', {scope: 'col'}, 'used'))),
-    h('tbody', {}, optimised.length > 1 ? line('Weighted sum', word, here ? told(row.total[i]) : '', taken ? told(total(view, taken.rewards)) : '') : null,
+  const line = (name, small, ...cells) => h('tr', {}, h('th', {scope: 'row'}, name, small ? h('small', {}, ` ${small}`) : null),
+    (done ? cells : cells.slice(0, 2)).map(text => h('td', {}, text)));
+  const of = (rewards, name) => (rewards ? told(rewards[name] ?? null) : '');
+  const reward = (name, small) => line(titles[name] || name, small, here ? told(row.rewards[name]?.[i] ?? null) : '', of(taken?.rewards, name), of(done?.rewards, name));
+  const heads = ['guess', 'used', ...(done ? ['finished'] : [])];
+  return [h('thead', {}, h('tr', {}, h('th', {}, h('span', {class: 'sr'}, 'Number')), heads.map(name => h('th', {scope: 'col'}, name)))),
+    h('tbody', {}, optimised.length > 1 ? line('Weighted sum', word, here ? told(row.total[i]) : '', taken ? told(total(view, taken.rewards)) : '', done ? told(done.total ?? null) : '') : null,
       optimised.map(name => reward(name, optimised.length > 1 ? '' : word)), watched.map(name => reward(name, 'watched')),
-      line('Noise size, of \u221ad', '', here ? number(row.norms[i]) : '', taken ? number(taken.noise_norm) : ''),
-      line('Kurtosis', '', here ? number(row.kurtosis[i], 2) : '', ''))];
+      line('Noise size, of \u221ad', '', here ? number(row.norms[i]) : '', taken ? number(taken.noise_norm) : '', ''),
+      line('Kurtosis', '', here ? number(row.kurtosis[i], 2) : '', '', ''))];
 }
 
 function usedSentence(view, value, taken) {

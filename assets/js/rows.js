@@ -3,7 +3,7 @@ import {h, svg, fill, picture} from './dom.js';
 import {count, number, plural} from './words.js';
 import {bestOf, keptByHand, orderOf, rankOf, sizeOf} from './view.js';
 
-/** More candidates than this are folded to the first FOLDED of them, which the row says. */
+/** More candidates than this are folded to the FOLDED highest of them, which the row says. */
 export const FOLD_OVER = 40;
 export const FOLDED = 20;
 
@@ -21,22 +21,23 @@ export const NUMBERS = [
 export function makeRow({row, sort, open, byHand}, acts) {
   const size = sizeOf(row), order = orderOf(row, sort), folded = size > FOLD_OVER && !open ? size - FOLDED : 0;
   const best = bestOf(row), cells = new Map(), bad = row.total.filter(value => value === null).length;
-  for (const i of folded ? order.slice(0, FOLDED) : order) cells.set(i, candidate(row, i, i === best));
+  const shown = folded ? new Set(orderOf(row, 'reward').slice(0, FOLDED)) : null;
+  for (const i of order) if (!shown || shown.has(i)) cells.set(i, candidate(row, i, i === best));
   const dots = svg('svg', {class: 'dots', 'aria-hidden': 'true'}), signs = h('div', {class: 'row-acts'});
   const node = h('div', {class: 'row', role: 'row', data: {iteration: row.iteration}},
     h('div', {class: 'row-name', role: 'rowheader'}, h('b', {}, String(row.iteration + 1)), h('span', {}, 'iteration'),
       bad ? h('em', {class: 'bad'}, `${bad} without a score`) : null, byHand ? h('em', {class: 'by-hand'}, 'kept by hand') : null),
     h('div', {class: 'candidates', role: 'presentation'}, [...cells.values()]), dots,
-    h('div', {class: 'under'}, size > FOLD_OVER ? fold(row, folded, sort, acts) : null,
+    h('div', {class: 'under'}, size > FOLD_OVER ? fold(row, folded, acts) : null,
       row.sentence ? h('p', {class: 'row-sentence'}, row.sentence) : null,
       (row.notes || []).map(text => h('p', {class: 'row-note'}, text)), h('div', {class: 'row-line'}, facts(row), signs)));
   Object.assign(node, {labCells: cells, labSigns: signs, labDots: [], labScale: (low, high) => scale(node, dots, row, low, high)});
   return node;
 }
 
-function fold(row, folded, sort, acts) {
-  const size = sizeOf(row), kept = row.elites.length;
-  const told = folded ? `${FOLDED} of ${count(size)} shown, the ${sort === 'reward' ? 'highest' : 'first by index'}; ${plural(kept, 'one', 'ones')} kept. ` : `All ${count(size)} shown. `;
+function fold(row, folded, acts) {
+  const size = sizeOf(row);
+  const told = folded ? `The ${FOLDED} highest of ${count(size)} are shown; ${count(row.elites.length)} are kept. ` : `All ${count(size)} are shown. `;
   return h('p', {class: 'fold'}, told, h('button', {type: 'button', class: 'link', onclick: () => acts.unfold(row.iteration, folded > 0)}, folded ? `Show the other ${count(folded)}` : 'Fold'));
 }
 

@@ -13,6 +13,7 @@ import {makeQueueWatch} from './ahead.js';
 import {makeHead} from './head.js';
 import {makeFilm} from './film.js';
 import {makeBoard} from './board.js';
+import {makeCharts} from './charts.js';
 import {makeOutcome} from './outcome.js';
 import {makeLightbox} from './lightbox.js';
 import {makeHelp} from './help.js';
@@ -30,7 +31,11 @@ export function mount({element, props, watch, trigger}) {
 
   const lightbox = makeLightbox(), help = makeHelp(), address = makeAddress();
   const details = makeDetails({
-    came: change => { state.view = change(state.view); drawAll(); },
+    came: change => {
+      state.view = change(state.view);
+      if (state.following && !LIVE.includes(state.view.state)) state.cursor = openingPlace(state.view); // its best is known only now
+      drawAll();
+    },
     failed: text => { state.notice = sentence(text); drawAll(); },
     current: () => state.view,
   });
@@ -40,12 +45,12 @@ export function mount({element, props, watch, trigger}) {
   const enlarge = (items, key) => lightbox.open(items, items.findIndex(item => item.key === key), item => item.place && move(item.place));
   const head = makeHead({send: actions.send}), film = makeFilm({select: step => move({step})});
   const board = makeBoard({move, enlarge, follow, help: help.open, ...actions});
-  const outcome = makeOutcome({enlarge}), pill = makePill({follow});
-  const parts = [head, film, board, outcome, pill];
+  const charts = makeCharts(), outcome = makeOutcome({enlarge}), pill = makePill({follow});
+  const parts = [head, film, board, charts, outcome, pill];
   const notice = h('div', {class: 'notices', role: 'status'});
   const empty = h('p', {class: 'empty'}, 'Nothing has run here yet. Press Run to start a first search.');
   const lead = h('p', {class: 'lead-in'}), caution = h('p', {class: 'notice caution'});
-  fill(root, notice, empty, head.node, lead, caution, film.node, board.node, outcome.node, pill.node, lightbox.node, help.node);
+  fill(root, notice, empty, head.node, lead, caution, film.node, board.node, charts.node, outcome.node, pill.node, lightbox.node, help.node);
 
   function drawAll() {
     steadily(root, draw);
@@ -55,7 +60,7 @@ export function mount({element, props, watch, trigger}) {
     const {view} = state;
     root.dataset.state = view ? view.state : 'empty';
     caution.hidden = !view || !view.caution;
-    for (const node of [head.node, lead, film.node, board.node, outcome.node]) node.hidden = !view;
+    for (const node of [head.node, lead, film.node, board.node, charts.node, outcome.node]) node.hidden = !view;
     empty.hidden = Boolean(view);
     const said = [state.notice && {text: state.notice, kind: 'bad'}, state.first && view && {text: welcome(view), kind: 'hint'}];
     keyed(notice, said.filter(Boolean), one => one.kind, one => h('p', {class: `notice ${one.kind}`}, one.text));
@@ -77,6 +82,7 @@ export function mount({element, props, watch, trigger}) {
     film.mark(place);
     if (stepped) { details.need(view, place.step); steadily(root, () => board.draw(state)); }
     board.mark(place, own);
+    charts.cursor(place);
     pill.draw(state);
     address.rest(own ? state : null);
     tell();

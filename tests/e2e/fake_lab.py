@@ -202,7 +202,29 @@ class FakeLab:
         """What a run would spend."""
         c = settings.from_dict(config)
         searched = sum(c.window_min <= s <= c.window_max for s in fake_growth.SIGMAS[:-1])
-        return {"nfe": 2 * c.num_steps + 2 * searched * c.search.num_candidates * c.search.num_iterations}
+        search = 2 * c.num_steps + 2 * searched * c.search.num_candidates * c.search.num_iterations
+        return {"nfe": search + 20 * len(c.arms), "search_nfe": search}
+
+    def measured_rate(self, model: str) -> float | None:
+        """Seconds an evaluation took, once something ran."""
+        return 0.05 if self.sessions else None
+
+    def config_of(self, record_id: str) -> settings.ExploreConfig:
+        """What a session was asked to do."""
+        return self._session(record_id).config
+
+    def place_of_picture(self, record_id: str, name: str, hint: dict[str, Any]) -> dict[str, Any] | None:
+        """Where in a session a picture stands."""
+        view = self._session(record_id).view
+        places = [({"arm": row["arm"]}, row["image"]) for row in view["arms"]]
+        places += [
+            ({"step": row["step"], "iteration": row["iteration"], "candidate": index}, image)
+            for row in view["iterations"]
+            for index, image in enumerate(row["images"])
+        ]
+        places += [({"step": row["step"]}, row["image"]) for row in view["steps"]]
+        fitting = [place for place, image in places if image == name and hint.items() <= place.items()]
+        return fitting[0] if fitting else None
 
     # How a session grows
 

@@ -229,19 +229,6 @@ def test_an_iteration_says_what_its_rewards_cannot(page: Page, site: str) -> Non
     expect(shown.rows.nth(0).locator(".row-note")).to_have_count(0)
 
 
-def test_a_candidate_opens_large_and_arrows_go_on(page: Page, site: str) -> None:
-    shown = Explore(page, site)
-    shown.cells.nth(5).locator("button").click()
-    shown.rows.nth(1).locator(".candidate").nth(2).click()
-    large = page.locator("dialog.lightbox[open]")
-    expect(large).to_contain_text("Step 6, iteration 2, candidate 3")
-    expect(large).to_contain_text("Its reward is not a number")
-    page.keyboard.press("ArrowRight")
-    expect(large).to_contain_text("candidate 4")
-    page.keyboard.press("Escape")
-    expect(large).to_have_count(0)
-
-
 def test_the_outcome_marks_whoever_is_highest(page: Page, site: str, lab: FakeLab) -> None:
     shown = Explore(page, site)
     view = lab.session_view(lab.recorded or "")
@@ -344,8 +331,9 @@ def test_an_empty_lab_says_so(page: Page, serve: Callable[[Any], str], tmp_path:
 def test_run_over_http_without_a_browser(site: str, lab: FakeLab) -> None:
     client = Client(site, verbose=False)
     answer = client.predict(
-        "a photo of a blue square", "smart-grpo", "shapes-sd3", "shapes-clip", 4, 10, 4.5, "sde", None, 0.3, 0.8,
-        5, 2, 0.48, "literal", "mean", "one_step", 1, ["shapes-verifier"], ["ode"], api_name="/run",
+        "a photo of a blue square", "smart-grpo", "shapes-sd3", "shapes-clip", "", ["shapes-verifier"], 4, 10, 4.5,
+        "sde", None, 0.3, 0.8, False, 5, 2, 0.48, "literal", "mean", "top", 0, "cem", "one_step", 1, ["ode"], 32, 1,
+        api_name="/run",
     )  # fmt: skip
     opened = json.loads(next(part for part in answer if isinstance(part, str) and '"kind":"open"' in part))
     started = lab.sessions[opened["view"]["id"]].config
