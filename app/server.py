@@ -19,6 +19,7 @@ from app import api, plotly_js  # noqa: E402
 from app.password import Doorkeeper  # noqa: E402
 from app.security import Guard  # noqa: E402
 from app.ui import explore, library, status  # noqa: E402
+from app.ui.closed import refuse_files  # noqa: E402
 from app.ui.theme import theme  # noqa: E402
 from core.errors import StorageError  # noqa: E402
 
@@ -31,6 +32,7 @@ PICTURES = {".webp": "image/webp", ".png": "image/png"}
 HEAD = (
     '<link rel="stylesheet" href="lab/css/lab.css"><link rel="stylesheet" href="lab/css/charts.css">'
     '<link rel="stylesheet" href="lab/css/shell.css">'
+    '<link rel="stylesheet" href="lab/css/doors.css">'
     f'<meta name="lab-plotly" content="{plotly_js.address()}"><meta name="color-scheme" content="light dark">'
 )
 
@@ -65,6 +67,7 @@ def create_app(
     app.add_api_route("/library", library.page, response_class=HTMLResponse)
     app.add_api_route("/status", status.page, response_class=HTMLResponse)
     api.mount(app, lab)
+    refuse_files()
     plotly_js.mount(app)
     gr.mount_gradio_app(
         app,

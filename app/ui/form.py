@@ -1,6 +1,5 @@
 """The form of page Explore: its fields, their help, and the way between what is filled in and a config."""
 
-import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -184,13 +183,8 @@ def help_of(offered: Iterable[Mapping[str, Any]], name: str) -> str:
     """What an option is, and why it cannot be used here where it cannot; empty for one that is not offered."""
     for one in offered:
         if one["name"] == name:
-            return literal(" ".join(filter(None, (one["help"], one["why_not"]))))
+            return " ".join(filter(None, (one["help"], one["why_not"])))
     return ""
-
-
-def literal(text: str) -> str:
-    """Text for a field's help, which gradio reads as Markdown: no character of it means anything."""
-    return re.sub(r"([!-/:-@\[-`{-~])", lambda found: f"&#{ord(found[1])};", text)
 
 
 def explain(problems: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 // The head of a session: its prompt, what it is, where it stands, and the buttons that drive it.
 import {h, svg} from './dom.js';
+import {makeReuse} from './reuse.js';
 import {follows, optimisedTitle, position, status} from './words.js';
 
 const ICONS = {
@@ -24,8 +25,9 @@ export function makeHead({send}) {
     cancel: button('cancel', 'Stop', 'End this session here; what was found is kept'),
   };
   const transport = h('div', {class: 'transport', role: 'group', 'aria-label': 'Drive the session'}, Object.values(buttons));
+  const reuse = makeReuse();
   const node = h('header', {class: 'head'},
-    h('div', {class: 'head-row'}, h('div', {class: 'about'}, h('div', {class: 'chip-line'}, chip, name), prompt, meta), transport), progress, line);
+    h('div', {class: 'head-row'}, h('div', {class: 'about'}, h('div', {class: 'chip-line'}, chip, name), prompt, meta, reuse.node), transport), progress, line);
 
   function draw({view, titles, asked, ahead}) {
     const at = position(view), mode = view.job && view.job.mode;
@@ -49,6 +51,7 @@ export function makeHead({send}) {
     buttons.continue.disabled = Boolean(asked);
     buttons.step.disabled = !paused || Boolean(asked);
     buttons.cancel.disabled = asked === 'cancel';
+    reuse.draw({view});
   }
 
   return {node, draw};

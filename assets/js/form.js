@@ -1,0 +1,63 @@
+// The form's own script: fills its fields, and says before a run what it will cost.
+//
+// The server fills the form a moment after it is drawn. A field that no longer holds what it was drawn with has been
+// touched by then and stays as it is, with what follows from it. A person's own wish to fill it fills all of it.
+import {api} from './api.js';
+import {h, fill} from './dom.js';
+import {duration, makeDrop} from './reuse.js';
+
+const PAUSE = 250; // ms without a change before the server is asked
+
+export function mount({element, props, watch, trigger}) {
+  const root = element.querySelector('.lab-form');
+  const line = h('p', {class: 'cost', 'aria-live': 'polite'});
+  fill(root, line, makeDrop().node);
+  const {names, initial, follows} = JSON.parse(props.value);
+  let filling = null, waiting = null, asked = 0;
+
+  window.labFill = now => {
+    const {values, info, force} = filling, kept = force ? new Set() : touched(names, initial, follows, now);
+    return names.map(name => kept.has(name) || !(name in values) ? undefined
+      : {__type__: 'update', value: values[name], ...(name in info ? {info: info[name]} : {})});
+  };
+  window.labChanged = now => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => estimate(Object.fromEntries(names.map((name, i) => [name, now[i] ?? null]))), PAUSE);
+  };
+  window.addEventListener('lab:fill', event => {
+    filling = {...event.detail, force: true};
+    trigger('choose', {});
+  });
+
+  async function estimate(values) {
+    const mine = ++asked;
+    const told = await api('form/estimate', values).catch(() => null);
+    if (mine === asked) show(told);
+  }
+
+  /** A form that cannot run yet has no cost; what is wrong with it is told when it is sent. */
+  function show(told) {
+    line.classList.toggle('unknown', !told);
+    if (!told) return;
+    const count = told.nfe.toLocaleString('en-GB'), search = told.search_nfe.toLocaleString('en-GB');
+    fill(line, h('b', {}, `${count} velocity evaluations`),
+      told.nfe === told.search_nfe ? '' : `, ${search} of them the search`,
+      told.seconds === null ? '.' : `; about ${duration(told.seconds)} here.`);
+  }
+
+  const read = () => {
+    const sent = JSON.parse(props.value);
+    if (sent.kind !== 'fill') return;
+    filling = sent;
+    trigger('choose', {});
+  };
+  read();
+  watch('value', read);
+  trigger('wake', {});
+}
+
+/** The fields that hold something else than they were drawn with, and those that follow from them. */
+function touched(names, initial, follows, now) {
+  const changed = names.filter((name, i) => JSON.stringify(now[i] ?? null) !== JSON.stringify(initial[name] ?? null));
+  return new Set(changed.flatMap(name => [name, ...(follows[name] || [])]));
+}
