@@ -6,10 +6,16 @@ STAMP := $(VENV)/.installed
 HOST ?= 127.0.0.1
 PORT ?= 7860
 
-.PHONY: run test lint format bench doctor
+.PHONY: install run health test lint format bench doctor
+
+install: $(STAMP)
 
 run: $(STAMP)
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT)
+
+# Fails unless a lab answers at PORT of this machine.
+health:
+	$(BIN)/python -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$(PORT)/health', timeout=5)"
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)

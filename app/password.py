@@ -25,13 +25,15 @@ MAX_CLIENTS = 10_000
 
 
 def read_password(file: Path | None, environ: Mapping[str, str]) -> str | None:
-    """The password from a file, else from LAB_PASSWORD; None where neither is given.
+    """The password from a file (named by `file`, else by LAB_PASSWORD_FILE), else LAB_PASSWORD; None without either.
 
     Never from the command line, which everyone on the machine can read. Raises ConfigError for one that cannot be used.
     """
     source, found = "LAB_PASSWORD", environ.get("LAB_PASSWORD")
-    if file is not None:
-        source = "password-file"
+    named = environ.get("LAB_PASSWORD_FILE")
+    if file is not None or named:
+        source = "password-file" if file is not None else "LAB_PASSWORD_FILE"
+        file = file or Path(str(named))
         try:
             with open(file, "rb") as handle:
                 found = handle.read(4096).decode("utf-8").strip("\r\n")

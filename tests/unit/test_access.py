@@ -72,6 +72,7 @@ def test_a_password_comes_from_a_file_or_the_environment(tmp_path: Path) -> None
     assert read_password(file, {"LAB_PASSWORD": PASSWORD}) == " p\u00e4ssword "
     assert read_password(None, {"LAB_PASSWORD": PASSWORD}) == PASSWORD
     assert read_password(None, {}) is None
+    assert read_password(None, {"LAB_PASSWORD_FILE": str(file)}) == " p\u00e4ssword "
     for content in (b"", b"short\n", b"\xff\xfe12345678"):
         file.write_bytes(content)
         with pytest.raises(ConfigError, match="password"):
