@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from core.events import INITIAL, IterationState
 from storage.jobs import FINAL, FINISH
 from storage.tables import finishes, jobs, records, sessions, steps
-from storage.views import iteration_states, record_row
+from storage.views import iteration_states, session_row
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class StoredBranch:
 
 def lock_record(tx: Session, record_id: str) -> sa.Row:
     """A record's row, locked until the transaction ends: two callers cannot both find a candidate that nobody wants."""
-    record_row(tx, record_id)
+    session_row(tx, record_id)
     return tx.execute(sa.select(records).where(records.c.id == record_id).with_for_update()).one()
 
 

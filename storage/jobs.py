@@ -23,8 +23,9 @@ from storage.values import checked_id, clean, dumps, missing
 STATUSES = ("pending", "running", "paused", "succeeded", "failed", "cancelled")
 FINAL = ("succeeded", "failed", "cancelled")
 COMMANDS = ("pause", "step", "continue", "cancel", "elites")
-# A session's own job decides the record's state and hears its commands; jobs of any other kind run beside it.
-OWN = "explore"
+# A record's own job decides its state and hears its commands; jobs of any other kind run beside it.
+MEASURE = "measure"
+OWN = ("explore", MEASURE)
 FINISH = "finish"
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 5.0
@@ -284,13 +285,13 @@ def events_after(tx: Session, job_id: int, seq: int) -> list[JobEvent]:
 def history(tx: Session, record_id: str) -> list[JobEvent]:
     """The events of every job of a record's own, oldest first: a later try goes on where the earlier ones came to."""
     columns = (job_events.c[name] for name in JobEvent.__dataclass_fields__)
-    own = (jobs.c.record_id == checked_id(record_id), jobs.c.kind == OWN)
+    own = (jobs.c.record_id == checked_id(record_id), jobs.c.kind.in_(OWN))
     rows = tx.execute(sa.select(*columns).join(jobs).where(*own).order_by(job_events.c.job_id, job_events.c.seq))
     return [JobEvent(**row._mapping) for row in rows]
 
 
 def units_done(tx: Session, job: sa.Row) -> float:
-    """How much of a job is stored already: candidates of a roll-out, else velocity evaluations of the session."""
+    """How much of a job is stored already: candidates of a roll-out, else velocity evaluations of the record."""
     if job.kind == FINISH:
         return float(len(job.payload["candidates"]) - len(unfinished(tx, job.record_id, job.payload)))
     spent = spent_by(tx, [job.record_id])
@@ -299,7 +300,7 @@ def units_done(tx: Session, job: sa.Row) -> float:
 
 def latest_job(tx: Session, record_id: str) -> int | None:
     """The id of the newest job of a record's own; roll-outs beside it do not count."""
-    own = (jobs.c.record_id == checked_id(record_id), jobs.c.kind == OWN)
+    own = (jobs.c.record_id == checked_id(record_id), jobs.c.kind.in_(OWN))
     return tx.scalar(sa.select(sa.func.max(jobs.c.id)).where(*own))
 
 
@@ -377,7 +378,7 @@ def _end(tx: Session, job_id: int, status: str, error: str | None) -> None:
 
 def _show_status(tx: Session, job: sa.Row, status: str, error: str | None) -> None:
     """A record's state is the status of the newest job of its own: change them together."""
-    if job.kind == OWN:
+    if job.kind in OWN:
         tx.execute(sa.update(records).where(records.c.id == job.record_id).values(state=status, error=error))
     append_event(tx, job.id, "status")
     advance_waiting(tx, job.lane)

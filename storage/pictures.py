@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from storage.tables import arms, candidates, finishes, steps
-from storage.views import record_row
+from storage.views import session_row
 
 # What a place is made of, from the first table that has the picture.
 _PLACES: tuple[tuple[sa.Table, tuple[str, ...]], ...] = (
@@ -23,7 +23,7 @@ def place_of(tx: Session, record_id: str, image: str, hint: Mapping[str, Any]) -
 
     Equal pictures have one name: `hint` (some of step, iteration, candidate, arm) says which of several is meant.
     """
-    record_row(tx, record_id)
+    session_row(tx, record_id)
     for table, names in _PLACES:
         if any(name not in names for name in hint):
             continue

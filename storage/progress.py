@@ -1,4 +1,4 @@
-"""How far sessions and jobs have come, counted in velocity evaluations: the one cost that is planned exactly."""
+"""How far records and jobs have come, counted in velocity evaluations: the one cost that is planned exactly."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.events import Cost
-from storage.tables import arms, finishes, iterations, steps
+from storage.tables import arms, finishes, iterations, siblings, steps
 
 COSTS = ("nfe", "decodes", "reward_calls", "seconds")
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What stored sessions have spent in all, arms included."""
+    """What stored records have spent in all, a session's arms included."""
 
     nfe: int = 0
     seconds: float = 0.0
@@ -51,7 +51,7 @@ def arms_cost(tx: Session, record_id: str) -> Cost:
 
 
 def spent_by(tx: Session, record_ids: Iterable[str]) -> dict[str, Spent]:
-    """What each of many sessions has spent so far; those that have not begun are left out."""
+    """What each of many sessions and measurements has spent so far; those that have not begun are left out."""
     ids = list(record_ids)
     found: dict[str, Spent] = {}
     for table in (steps, iterations):  # both count from the beginning: the larger is the later
@@ -64,6 +64,11 @@ def spent_by(tx: Session, record_ids: Iterable[str]) -> dict[str, Spent]:
     beside = sums.where(arms.c.record_id.in_(ids), arms.c.arm != "search").group_by(arms.c.record_id)
     for record_id, nfe, seconds in tx.execute(beside).tuples():
         found[record_id] = found.get(record_id, Spent()) + Spent(int(nfe), float(seconds))
+    sums = sa.select(siblings.c.record_id, sa.func.sum(siblings.c.nfe), sa.func.sum(siblings.c.seconds))
+    for record_id, nfe, seconds in tx.execute(
+        sums.where(siblings.c.record_id.in_(ids)).group_by(siblings.c.record_id)
+    ).tuples():
+        found[record_id] = Spent(int(nfe), float(seconds))
     return found
 
 

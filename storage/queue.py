@@ -7,11 +7,12 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound, StorageError
 from storage.counter import advance_waiting
-from storage.jobs import FINAL, FINISH, enqueue, latest_job, line, mode_of, pending_commands
+from storage.jobs import FINAL, FINISH, OWN, enqueue, latest_job, line, mode_of, pending_commands
 from storage.tables import job_commands, job_events, jobs, records
-from storage.values import iso
+from storage.values import iso, this
 
-RESULTS = ("iteration", "step", "arm", "finish")
+_FINISHING = 500  # roll-outs of one record that are looked through: more never wait
+RESULTS = ("iteration", "step", "arm", "finish", "siblings")
 _JOB = ("id", "kind", "lane", "record_id", "status", "payload", "error", "claimed_at", "claimed_units", "ended_at")
 _RECORD = ("name", "prompt", "picture", "config")
 
@@ -22,10 +23,11 @@ def job_view(tx: Session, record_id: str) -> dict[str, Any] | None:
     `queue_position` is 1 for the next to be taken and None unless the job waits, `ahead` is then whose turn comes
     before it ({id, name}); `refusal` is why the latest command was not followed, None if it was.
     """
-    job_id = latest_job(tx, record_id)
-    if job_id is None:
+    own = sa.select(jobs).where(jobs.c.record_id == record_id, jobs.c.kind.in_(OWN))
+    job = tx.execute(own.order_by(jobs.c.id.desc()).limit(1)).first()
+    if job is None:
         return None
-    job = tx.execute(sa.select(jobs).where(jobs.c.id == job_id)).one()
+    job_id = job.id
     refusals = sa.select(job_commands.c.refusal).where(job_commands.c.job_id == job_id)
     shown = {"id": job_id, "status": job.status, "attempt": job.attempt, "error": job.error}
     return shown | {
@@ -91,17 +93,15 @@ def last_result(tx: Session, job_id: int) -> float | None:
     return tx.scalar(newest.limit(1))
 
 
-def finishing(tx: Session, record_id: str) -> list[dict[str, Any]]:
-    """The payloads ({step, iteration, candidates}) of a record's roll-outs that wait or run, in their order."""
-    live = (jobs.c.record_id == record_id, jobs.c.kind == FINISH, jobs.c.status.not_in(FINAL))
-    return list(tx.scalars(sa.select(jobs.c.payload).where(*live).order_by(*line())))
-
-
-def finish_error(tx: Session, record_id: str) -> str | None:
-    """Why a record's latest roll-out to end has failed; None if it did not."""
-    ended = (jobs.c.record_id == record_id, jobs.c.kind == FINISH, jobs.c.status.in_(FINAL))
-    row = tx.execute(sa.select(jobs.c.status, jobs.c.error).where(*ended).order_by(jobs.c.id.desc()).limit(1)).first()
-    return row.error if row is not None and row.status == "failed" else None
+def finishing(tx: Session, record_id: str) -> tuple[list[dict[str, Any]], str | None]:
+    """The payloads ({step, iteration, candidates}) of a record's roll-outs that wait or run, oldest first; and why the
+    newest one that has ended failed, None if it did not."""
+    of_it = sa.select(jobs.c.status, jobs.c.payload, jobs.c.error).where(
+        jobs.c.record_id == record_id, jobs.c.kind == FINISH
+    )
+    rows = tx.execute(of_it.order_by(jobs.c.id.desc()).limit(_FINISHING)).all()
+    errors = [row.error if row.status == "failed" else None for row in rows if row.status in FINAL]
+    return [row.payload for row in reversed(rows) if row.status not in FINAL], errors[0] if errors else None
 
 
 def find_job(tx: Session, job_id: Any) -> sa.Row:
@@ -120,15 +120,15 @@ def retry(tx: Session, job_id: int) -> int:
     job = find_job(tx, job_id)
     if job.status not in ("failed", "cancelled"):
         raise StorageError(
-            "this session has finished: there is nothing to try again"
+            f"{this(job.kind)} has finished: there is nothing to try again"
             if job.status == "succeeded"
-            else "this session has not ended: there is nothing to try again yet"
+            else f"{this(job.kind)} has not ended: there is nothing to try again yet"
         )
     deleted = tx.scalar(sa.select(records.c.deleted_at).where(records.c.id == job.record_id))
     if deleted is not None:
-        raise StorageError("this session lies in the trash: restore it first")
+        raise StorageError(f"{this(job.kind)} lies in the trash: restore it first")
     if job.kind != FINISH and latest_job(tx, job.record_id) != job.id:
-        raise StorageError("this session has been tried again already")
+        raise StorageError(f"{this(job.kind)} has been tried again already")
     return enqueue(tx, kind=job.kind, record_id=job.record_id, lane=job.lane, payload=job.payload)
 
 

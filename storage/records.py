@@ -21,10 +21,12 @@ from storage.tables import (
     jobs,
     marks,
     records,
+    reliability,
     sessions,
+    siblings,
     steps,
 )
-from storage.values import checked_id, clean, iso, missing
+from storage.values import checked_id, clean, iso, missing, this
 from storage.views import record_row
 
 SORTS = ("newest", "oldest", "reward", "cost", "name")
@@ -75,7 +77,15 @@ def get_record(tx: Session, record_id: str) -> dict[str, Any]:
 
 
 def _select() -> sa.Select[Any]:
-    return sa.select(*_COLUMNS, sessions.c.seconds, sessions.c.finished_at).outerjoin(sessions)
+    query = sa.select(*_COLUMNS, _either("seconds").label("seconds"), _either("finished_at").label("finished_at"))
+    return query.select_from(
+        records.outerjoin(sessions).outerjoin(reliability, reliability.c.record_id == records.c.id)
+    )
+
+
+def _either(column: str) -> sa.ColumnElement[Any]:
+    """A column that sessions and measurements both have."""
+    return sa.func.coalesce(sessions.c[column], reliability.c[column])
 
 
 def _order(sort: str) -> tuple[list[sa.ColumnElement[Any]], bool]:
@@ -85,9 +95,10 @@ def _order(sort: str) -> tuple[list[sa.ColumnElement[Any]], bool]:
     dated: list[sa.ColumnElement[Any]] = [records.c.created_at, records.c.id]
     if sort == "reward":
         return [sa.func.coalesce(records.c.reward, _LOWEST), *dated], True
-    if sort == "cost":  # of those that have finished: before that a session's row holds none
-        seconds = sa.select(sessions.c.seconds).where(sessions.c.record_id == records.c.id).correlate(records)
-        return [sa.func.coalesce(seconds.scalar_subquery(), 0.0), *dated], True
+    if sort == "cost":  # of those that have finished: before that their row holds none
+        each = (sa.select(one.c.seconds).where(one.c.record_id == records.c.id) for one in (sessions, reliability))
+        spent = (one.correlate(records).scalar_subquery() for one in each)
+        return [sa.func.coalesce(*spent, 0.0), *dated], True
     if sort == "name":
         return [sa.func.lower(sa.func.coalesce(records.c.name, records.c.prompt)), *dated], False
     return dated, sort == "newest"
@@ -124,12 +135,12 @@ def trash(tx: Session, record_id: str) -> None:
     """Put a record into the trash, from which it can be restored. StorageError while anything of it runs or waits."""
     row = record_row(tx, record_id)
     if row.locked:
-        raise StorageError("this session is locked: unlock it first")
+        raise StorageError(f"{this(row.kind)} is locked: unlock it first")
     live = sa.select(jobs.c.kind, jobs.c.status).where(jobs.c.record_id == row.id, jobs.c.status.not_in(FINAL))
     found = tx.execute(live.order_by(jobs.c.id)).first()
     if found is not None:
         busy = {"running": "is running", "paused": "is paused", "pending": "waits in the queue"}[found.status]
-        what = "a roll-out of this session" if found.kind == FINISH else "this session"
+        what = "a roll-out of this session" if found.kind == FINISH else this(row.kind)
         raise StorageError(f"{what} {busy}: stop it first, then move it to the trash")
     if row.deleted_at is None:
         _change(tx, record_id, {"deleted_at": time.time()})
@@ -146,7 +157,7 @@ def erase(tx: Session, record_id: str) -> None:
     if row.deleted_at is None:
         raise StorageError("only what lies in the trash can be deleted for good: move it there first")
     if row.locked:
-        raise StorageError("this session is locked: unlock it first")
+        raise StorageError(f"{this(row.kind)} is locked: unlock it first")
     _change(tx, record_id, {"erased": True})
 
 
@@ -166,6 +177,10 @@ def remove_rows(tx: Session, record_id: str) -> bool:
         removed += max(row.num_candidates, 1)
         if removed >= _ROWS_AT_ONCE:
             break
+    measured = sa.select(siblings.c.row).where(siblings.c.record_id == record_id).order_by(siblings.c.row).limit(1)
+    if not removed and (first := tx.scalar(measured)) is not None:
+        gone = tx.execute(sa.delete(siblings).where(siblings.c.record_id == record_id, siblings.c.row == first))
+        removed = gone.rowcount  # type: ignore[attr-defined]
     if not removed:
         tx.execute(sa.delete(records).where(records.c.id == record_id, records.c.erased))
     return removed > 0
@@ -180,7 +195,7 @@ def artifacts_of(tx: Session, record_id: str) -> Iterator[str]:
     """The names of the stored files that a record's rows need, its candidates' aside."""
     yield from tx.scalars(sa.select(records.c.picture).where(records.c.id == record_id, records.c.picture.is_not(None)))
     named = (sessions.c.latents, steps.c.latents, steps.c.image, arms.c.latents, arms.c.image)
-    for column in (*named, iterations.c.sheet, finishes.c.image):
+    for column in (*named, iterations.c.sheet, finishes.c.image, siblings.c.guesses, siblings.c.finals):
         of_it = (column.table.c.record_id == record_id, column.is_not(None))
         yield from tx.scalars(sa.select(column).where(*of_it))
 
@@ -197,10 +212,14 @@ def candidate_images(tx: Session, record_id: str, step: int) -> list[str]:
 
 
 def schedules(tx: Session, ids: Iterable[str]) -> dict[str, tuple[dict[str, Any], list[float] | None]]:
-    """The stored config and sigmas of each of these sessions; no sigmas before a session has begun."""
-    columns = (records.c.id, records.c.config, sessions.c.sigmas)
-    rows = tx.execute(sa.select(*columns).join(sessions).where(records.c.id.in_(list(ids)))).tuples()
-    return {record_id: (config, sigmas) for record_id, config, sigmas in rows}
+    """The stored config and sigmas of each of these records; no sigmas before one has begun."""
+    wanted = list(ids)
+    found: dict[str, tuple[dict[str, Any], list[float] | None]] = {}
+    for table in (sessions, reliability):
+        columns = (records.c.id, records.c.config, table.c.sigmas)
+        rows = tx.execute(sa.select(*columns).join(table).where(records.c.id.in_(wanted))).tuples()
+        found |= {record_id: (config, sigmas) for record_id, config, sigmas in rows}
+    return found
 
 
 def set_mark(tx: Session, name: str, value: str) -> None:

@@ -40,12 +40,13 @@ from storage.tables import (
     steps,
 )
 from storage.values import arm_order, checked_id, clean, missing, number, numbers, weighted
-from storage.views import StoredState, record_row, stored_state, view
+from storage.views import StoredState, session_row, stored_state, view
 
 __all__ = [
     "StoredState",
     "create",
     "get_config",
+    "new_id",
     "save_arm",
     "save_elites",
     "save_finish",
@@ -63,7 +64,7 @@ _ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that are mistaken for a
 
 def create(tx: Session, config: ExploreConfig, *, name: str | None = None, parent: str | None = None) -> str:
     """Make the record of a session to come and return its id (twelve small letters and digits)."""
-    record_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(12))
+    record_id = new_id()
     row = {
         "id": record_id,
         "kind": "session",
@@ -83,9 +84,14 @@ def create(tx: Session, config: ExploreConfig, *, name: str | None = None, paren
     return record_id
 
 
+def new_id() -> str:
+    """An id that no record has: twelve small letters and digits."""
+    return "".join(secrets.choice(_ID_LETTERS) for _ in range(12))
+
+
 def get_config(tx: Session, record_id: str) -> ExploreConfig:
-    """What the session was asked to do."""
-    return from_dict(record_row(tx, record_id).config)
+    """What the session was asked to do. NotFound for a record of another kind."""
+    return from_dict(session_row(tx, record_id).config)
 
 
 def set_state(tx: Session, record_id: str, state: str, error: str | None = None) -> None:
@@ -250,8 +256,7 @@ def _stamp(tx: Session, record_id: str) -> dict[str, int]:
 
 
 def _require_session(tx: Session, record_id: str) -> None:
-    if record_row(tx, record_id).kind != "session":
-        raise missing(record_id)
+    session_row(tx, record_id)
 
 
 def _change_session(tx: Session, record_id: str, values: dict[str, Any]) -> None:

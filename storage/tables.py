@@ -241,6 +241,36 @@ finish_rewards = Table(
     ),
 )
 
+# A measurement's schedule, and what it cost once it has ended; its settings are the record's.
+reliability = Table(
+    "reliability",
+    metadata,
+    Column("record_id", RECORD_ID, ForeignKey("records.id", ondelete="CASCADE"), primary_key=True),
+    Column("sigmas", JSON),
+    Column("step_std", JSON),
+    Column("excess_std", JSON),
+    Column("finished_at", Double),
+    *_cost(),  # of the whole measurement, once it has finished
+)
+
+# One step of one row (a prompt and a seed). `data` holds the numbers of all siblings: they are only ever read together.
+siblings = Table(
+    "siblings",
+    metadata,
+    Column("record_id", RECORD_ID, ForeignKey("reliability.record_id", ondelete="CASCADE"), primary_key=True),
+    Column("row", Integer, primary_key=True, autoincrement=False),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("prompt", Text, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("sigma", Double, nullable=False),
+    Column("sigma_next", Double, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("guesses", ARTIFACT, nullable=False),
+    Column("finals", ARTIFACT, nullable=False),
+    *_cost(),  # its own
+    _seq(),
+)
+
 # Facts about the whole lab, such as which record is the recorded session that a fresh lab opens with.
 marks = Table(
     "marks",

@@ -66,6 +66,11 @@ def checked_id(record_id: str) -> str:
     return record_id
 
 
+def this(kind: str) -> str:
+    """What to call a record, or what a job works on, by its kind."""
+    return "this measurement" if kind in ("reliability", "measure") else "this session"
+
+
 def missing(record_id: str) -> NotFound:
     """The error for an id that no record has."""
     return NotFound(f"there is no session {record_id!r:.60}")

@@ -12,7 +12,7 @@ from core.config import ExploreConfig, from_dict, to_dict
 from core.errors import NotFound
 from core.events import INITIAL, Cost, IterationState
 from storage.progress import COSTS, arms_cost, search_cost, unfinished
-from storage.queue import finish_error, finishing, job_view
+from storage.queue import finishing, job_view
 from storage.rows import arm_rows, finish_rows, iteration_rows, rewards_by, rows_of, step_rows
 from storage.tables import arms, candidates, iterations, records, sessions, step_rewards, steps
 from storage.values import arm_order, checked_id, iso, missing, nan_for_none, weighted
@@ -41,7 +41,7 @@ class StoredState:
 
 def stored_state(tx: Session, record_id: str) -> StoredState:
     """Read where a session stands."""
-    config = from_dict(record_row(tx, record_id).config)
+    config = from_dict(session_row(tx, record_id).config)
     session = tx.execute(sa.select(sessions).where(sessions.c.record_id == record_id)).one()
     rows = rows_of(tx, steps, record_id)
     initial = next((row.latents for row in rows if row.step == INITIAL), None)
@@ -71,7 +71,7 @@ def view(tx: Session, record_id: str, after: int | None = None, only: Collection
     more than `DETAILED` planned candidates has their numbers only at its newest searched step, see `detail`; with
     `only` they are there at these steps and no others.
     """
-    record = record_row(tx, record_id)
+    record = session_row(tx, record_id)
     config = from_dict(record.config)
     session = tx.execute(sa.select(sessions).where(sessions.c.record_id == record_id)).one()
     partial = after is not None and 0 <= after <= record.seq
@@ -110,7 +110,7 @@ def detailed_steps(tx: Session, record_id: str, config: ExploreConfig, searched:
 
 def step_view(tx: Session, record_id: str, step: int) -> list[dict[str, Any]]:
     """All iterations of one step with all their candidates' numbers. NotFound where the step was not searched."""
-    config = from_dict(record_row(tx, record_id).config)
+    config = from_dict(session_row(tx, record_id).config)
     rows = iteration_rows(tx, record_id, config, (step,), iterations.c.step == step)
     if not rows:
         where = "the starting noise" if step == INITIAL else f"step {step + 1}"
@@ -126,7 +126,7 @@ def first_means(tx: Session, record_id: str, searched: Iterable[int]) -> dict[in
 
 def rounds(tx: Session, record_id: str, searched: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
     """Every iteration of these steps, by step, without their candidates' numbers."""
-    config = from_dict(record_row(tx, record_id).config)
+    config = from_dict(session_row(tx, record_id).config)
     found: dict[int, list[dict[str, Any]]] = {}
     for row in iteration_rows(tx, record_id, config, (), iterations.c.step.in_(set(searched))):
         found.setdefault(row["step"], []).append(row)
@@ -135,14 +135,15 @@ def rounds(tx: Session, record_id: str, searched: Iterable[int]) -> dict[int, li
 
 def _finishing(tx: Session, record_id: str) -> dict[str, Any]:
     """What is still being rolled out, and why the latest roll-out failed where it did."""
-    waiting = [(payload, unfinished(tx, record_id, payload)) for payload in finishing(tx, record_id)]
+    payloads, error = finishing(tx, record_id)
+    waiting = [(payload, unfinished(tx, record_id, payload)) for payload in payloads]
     return {
         "finishing": [
             {"step": payload["step"], "iteration": payload["iteration"], "candidates": left}
             for payload, left in waiting
             if left
         ],
-        "finish_error": finish_error(tx, record_id),
+        "finish_error": error,
     }
 
 
@@ -152,6 +153,14 @@ def record_row(tx: Session, record_id: str) -> sa.Row:
     if found is None:
         raise missing(record_id)
     return found
+
+
+def session_row(tx: Session, record_id: str) -> sa.Row:
+    """The row of a record that is a session; NotFound for any other."""
+    row = record_row(tx, record_id)
+    if row.kind != "session":
+        raise missing(record_id)
+    return row
 
 
 def iteration_states(tx: Session, record_id: str, step: int) -> tuple[IterationState, ...]:

@@ -7,8 +7,19 @@ import numpy as np
 import sqlalchemy as sa
 
 from core.config import ExploreConfig, SearchConfig
-from core.events import ArmFinished, Cost, IterationScored, SessionFinished, SessionStarted, StepCommitted
-from storage import sessions
+from core.events import (
+    ArmFinished,
+    Cost,
+    IterationScored,
+    MeasureStarted,
+    Returned,
+    SessionFinished,
+    SessionStarted,
+    SiblingsMeasured,
+    StepCommitted,
+)
+from core.measure_config import MeasureConfig
+from storage import reliability, sessions
 from storage.artifacts import Artifacts
 from storage.engine import Database
 from storage.tables import metadata
@@ -112,6 +123,64 @@ def record_all(database: Database, artifacts: Artifacts, record_id: str) -> None
     for event in all_events():
         with database.write() as tx:
             save(tx, artifacts, record_id, event)
+
+
+MEASURED = MeasureConfig(
+    ("a photo of two stars", "a photo of a square"),
+    replace(CONFIG, num_steps=3),
+    seeds=(0, 4),
+    num_siblings=3,
+    estimates=("sde", "5-step"),
+)
+
+
+def siblings(row: int, step: int) -> SiblingsMeasured:
+    """Awkward numbers among them, as a reward may give them."""
+    prompt, seed = MEASURED.pairs[row]
+    base = 0.1 * row + step
+    values = {"verifier": (base, math.nan, 1 / 3), "clip": (-1.0, math.inf, 0.5), "size": (1.0, 2.0, 3.0)}
+    rewards = values | {"total": (base, math.nan, 2 / 3)}
+    means = {"verifier": 0.5, "clip": math.nan, "size": 1.0, "total": 0.5}
+    return SiblingsMeasured(
+        row=row,
+        prompt=prompt,
+        seed=seed,
+        step=step,
+        sigma=1 - step / 3,
+        sigma_next=1 - (step + 1) / 3,
+        proxy={"sde": rewards, "5-step": values | {"total": (1.0, 2.0, 3.0)}},
+        truth=rewards,
+        walked=means,
+        ended=means,
+        latent_distance={"sde": (0.1, math.nan, 0.3), "5-step": (0.0, 0.0, 0.0)},
+        pixel_distance={"sde": (0.1, 0.2, 0.3), "5-step": (0.0, 0.0, 0.0)},
+        returned={"sde": Returned((0, 2), {"best": means, "mean": means}, math.nan, 0.5)},
+        guesses=np.zeros((3, 8, 8, 3), np.uint8),
+        finals=np.zeros((3, 8, 8, 3), np.uint8),
+        cost={"sde": Cost(6, 3, 9, 0.25), "5-step": Cost(30, 3, 9, 0.5)},
+        truth_cost=Cost(12, 3, 9, 0.25),
+    )
+
+
+def new_measurement(database: Database, config: MeasureConfig = MEASURED, **settings) -> str:
+    with database.write() as tx:
+        return reliability.create(tx, config, **settings)
+
+
+def measure_all(database: Database, artifacts: Artifacts, record_id: str, rows=range(4)) -> None:
+    """Record the schedule and every step of some rows."""
+    with database.write() as tx:
+        reliability.save_started(
+            tx, record_id, MeasureStarted((1.0, 2 / 3, 1 / 3, 0.0), (0.3, 0.2, 0.0), (0.1, 0.1, 0))
+        )
+    for row in rows:
+        for step in (0, 1):
+            sheets = [
+                reliability.Sheet(artifacts.put(f"{kind} {row} {step}".encode(), "webp"), 3, 8)
+                for kind in ("guesses", "finals")
+            ]
+            with database.write() as tx:
+                reliability.save_siblings(tx, record_id, siblings(row, step), *sheets)
 
 
 def table_sizes(database: Database) -> dict[str, int]:
