@@ -72,8 +72,8 @@ export function mount({element, props, watch, trigger}) {
     for (const part of parts) part.draw(state);
   }
 
-  /** Put the cursor somewhere. `own` is a reader's move: from then on nothing moves by itself. */
-  function moveTo(place, own) {
+  /** Put the cursor somewhere. `own` is a reader's move: from then on nothing moves by itself. `look` scrolls to it. */
+  function moveTo(place, own, look = own) {
     const {view, cursor} = state, stepped = place.step !== cursor.step;
     if (!view) return;
     if (own && state.following) Object.assign(state, {following: false, known: scoredCount(view)});
@@ -81,7 +81,7 @@ export function mount({element, props, watch, trigger}) {
     state.cursor = place;
     film.mark(place);
     if (stepped) { details.need(view, place.step); steadily(root, () => board.draw(state)); }
-    board.mark(place, own);
+    board.mark(place, look);
     charts.cursor(place);
     pill.draw(state);
     address.rest(own ? state : null);
@@ -146,7 +146,8 @@ export function mount({element, props, watch, trigger}) {
     // A place in the queue changes without an event of the session's own, so a waiting one is always asked for whole.
     return view ? `${view.id} ${view.state === 'pending' ? '' : view.seq}` : '';
   };
-  window.addEventListener('lab:move', event => state.view && move(event.detail));
+  // asked for from elsewhere on the page, where one is looking: the board must not scroll itself into sight
+  window.addEventListener('lab:move', event => state.view && moveTo(settled(state.view, {...state.cursor, ...event.detail}), true, false));
   setInterval(() => {
     const busy = state.view && (LIVE.includes(state.view.state) || (state.view.finishing || []).length || state.finishAsked.size);
     if (busy && Date.now() - lastPoll > 2500) wake();
