@@ -82,7 +82,7 @@ function makeJob(told, drag, count) {
     const name = job.name || job.prompt, waits = job.state === 'pending', lives = waits || NOW.includes(job.state);
     node.dataset.state = job.state;
     node.draggable = waits && count() > 1;
-    for (const link of [thumb, title]) link.href = address(`?session=${encodeURIComponent(job.record_id)}`);
+    for (const link of [thumb, title]) link.href = address(`./?session=${encodeURIComponent(job.record_id)}`);
     if (shownPicture !== job.picture) fill(thumb, job.picture ? picture(job.picture, '') : null);
     shownPicture = job.picture;
     title.textContent = name;

@@ -34,7 +34,7 @@ export function makeRecord({act, models}) {
 
   function draw(next) {
     record = next;
-    const where = address(`?session=${encodeURIComponent(record.id)}`), name = record.name || record.prompt;
+    const where = address(`./?session=${encodeURIComponent(record.id)}`), name = record.name || record.prompt;
     node.dataset.state = record.state;
     node.dataset.id = record.id;
     for (const link of [thumb, title]) link.href = where;

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app.server import create_app
 from tests.e2e.fake_lab import FakeLab
+from tests.e2e.kept import Kept, Stage, open_kept
 
 expect.set_options(timeout=15_000)
 
@@ -71,3 +73,39 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
     assert not wrong
     assert len(hosts) <= 1, hosts
+
+
+@pytest.fixture
+def page_with_errors(browser: Browser) -> Iterator[Page]:
+    """A page whose test makes requests fail: only an error that its scripts did not expect fails it."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1000}, reduced_motion="reduce")
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    yield page
+    context.close()
+    assert not wrong
+
+
+@pytest.fixture(scope="session")
+def stage(serve: Callable[[Any], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, str]]:
+    """One site for every test of a real lab, and its address: making a site takes seconds."""
+    stage = Stage()
+    first = open_kept(tmp_path_factory.mktemp("stage"))
+    stage.lab = first.lab
+    yield stage, serve(stage)
+    first.lab.close()
+
+
+@pytest.fixture
+def kept(stage: tuple[Stage, str], tmp_path: Path) -> Iterator[Kept]:
+    """A real lab of the test's own, served at `address`."""
+    opened = open_kept(tmp_path / "data")
+    stage[0].lab = opened.lab
+    yield opened
+    opened.lab.close()
+
+
+@pytest.fixture
+def address(stage: tuple[Stage, str], kept: Kept) -> str:
+    return stage[1]

@@ -1,0 +1,120 @@
+"""A real lab over a temporary folder, with sessions put there through the storage's own functions: no model, no worker.
+
+What a worker would do to a job is done by hand: claim it, record something, end it.
+"""
+
+import io
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from app.services import Lab
+from app.settings import Settings
+from core.config import PRESETS, ExploreConfig
+from core.events import ArmFinished, Cost, SessionFinished, SessionStarted
+from core.schedule import shifted
+from storage import jobs, records, sessions
+
+SIGMAS = shifted(10)
+
+
+@dataclass
+class Kept:
+    """The lab, and the claims that its one pretended worker holds."""
+
+    lab: Lab
+    claims: dict[str, jobs.Claim] = field(default_factory=dict)
+
+    def finished(
+        self, prompt: str, *, rewards: Mapping[str, float] | None = None, seconds: float = 6.5, **about: Any
+    ) -> str:
+        """A session that has ended, with an arm for each of `rewards`; `about` is its name, preset, star, note."""
+        record_id = self._record(prompt, **about)
+        with self.lab.database.write() as tx:
+            for arm, value in (rewards or {}).items():
+                sessions.save_arm(tx, record_id, _arm(arm, value), self._tensor(), self.picture(prompt + arm))
+            sessions.save_finished(tx, record_id, SessionFinished(Cost(220, 101, 101, seconds)))
+        return record_id
+
+    def waiting(self, prompt: str, **about: Any) -> str:
+        """A session whose job waits."""
+        record_id = self._record(prompt, **about)
+        with self.lab.database.write() as tx:
+            jobs.enqueue(tx, kind="explore", record_id=record_id)
+        return record_id
+
+    def run_next(self) -> str:
+        """Claim the next job; returns its session."""
+        with self.lab.database.write() as tx:
+            claim = jobs.claim(tx, lane="interactive", owner="worker-of-the-test", lease_seconds=3600)
+            assert claim
+            noise = np.zeros((1, 4, 2, 2), np.float32)
+            flat = (0.5,) * 10
+            started = SessionStarted(SIGMAS, (False,) * 10, flat, flat, (4, 2, 2), noise)
+            sessions.save_started(tx, claim.record_id, started, self._tensor())
+            jobs.append_event(tx, claim, "session")
+        self.claims[claim.record_id] = claim
+        return claim.record_id
+
+    def end(self, record_id: str, status: str = "succeeded", error: str | None = None) -> None:
+        """End the job of a session that runs."""
+        with self.lab.database.write() as tx:
+            jobs.finish(tx, self.claims.pop(record_id), status, error)
+
+    def pause(self, record_id: str) -> None:
+        """Give a running session's job back as paused."""
+        with self.lab.database.write() as tx:
+            jobs.release(tx, self.claims.pop(record_id), "paused")
+
+    def listed(self, **asked: str) -> list[dict[str, Any]]:
+        """The library's records."""
+        found: list[dict[str, Any]] = self.lab.records(**asked)["records"]
+        return found
+
+    def queued(self) -> list[str]:
+        """Prompts of what runs, waits and is paused, in the queue's order."""
+        return [job["prompt"] for job in self.lab.queue()["jobs"]]
+
+    def picture(self, about: str) -> str:
+        """A small picture of its own for a text."""
+        made = io.BytesIO()
+        Image.new("RGB", (16, 16), zlib.crc32(about.encode()) & 0xFFFFFF).save(made, "PNG")
+        return self.lab.artifacts.put(made.getvalue(), "png")
+
+    def _record(
+        self, prompt: str, *, name: str | None = None, preset: str = "smart-grpo", star: bool = False, note: str = ""
+    ) -> str:
+        config = ExploreConfig(prompt, search=PRESETS[preset], arms=("no_search", "ode"))
+        with self.lab.database.write() as tx:
+            record_id = sessions.create(tx, config, name=name)
+            records.change_record(tx, record_id, {"star": star, "note": note})
+        return record_id
+
+    def _tensor(self) -> str:
+        return self.lab.artifacts.put_tensor(np.zeros(4, np.float32))
+
+
+def open_kept(folder: Path) -> Kept:
+    """A fresh lab without the recorded session."""
+    return Kept(Lab(Settings(folder, recorded=None)))
+
+
+class Stage:
+    """What a site is served over when many tests share it: stands for the lab that the test under way put there."""
+
+    def __init__(self) -> None:
+        self.lab: Lab | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["lab"], name)
+
+
+def _arm(arm: str, value: float) -> ArmFinished:
+    picture = np.zeros((8, 8, 3), np.uint8)
+    scores = {"shapes-clip": value, "shapes-verifier": 0.5}
+    return ArmFinished(arm, picture, scores, 1, (), np.zeros((1, 4, 2, 2), np.float32), Cost(20, 1, 1, 0.5))
