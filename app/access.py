@@ -42,8 +42,8 @@ def read_access(host: str, password_file: Path | None, environ: Mapping[str, str
         reached = f"the names {', '.join(names)}" if names and is_loopback(answers_to) else f"{host or 'all addresses'}"
         raise ConfigError(
             {
-                "host": f"others could reach the lab at {reached}: expected a password in LAB_PASSWORD or in a file named "
-                "by --password-file or LAB_PASSWORD_FILE, or --host 127.0.0.1 for this machine alone (in a container that "
+                "host": f"others could reach the lab at {reached}: expected a password in LAB_PASSWORD or in a file "
+                "(--password-file, LAB_PASSWORD_FILE), or --host 127.0.0.1 for this machine alone (in a container that "
                 "is published to 127.0.0.1 alone: LAB_BEHIND_LOOPBACK=1)"
             }
         )

@@ -22,7 +22,7 @@ WILDCARDS = ("0.0.0.0", "::", "")
 # gradio's own tools that the lab has no use for: files up and down, requests passed on to other machines, its editors.
 API = "/gradio_api/"
 OPEN = ("info", "startup-events", "heartbeat/", "queue/join", "queue/data", "run/", "api/", "call/", "theme.css")
-CLOSED = ("monitoring", "dev", "login", "logout", "pwa_icon", "runs", "vibe-edit", "file", "file=", "proxy=")
+CLOSED = ("monitoring", "dev", "login", "logout", "pwa_icon", "runs", "file", "docs", "redoc", "openapi.json")
 MAX_CALL = 2_000_000  # bytes of a call to a page's event; what is sent is a filled form
 _POLICY = (
     "default-src 'none'",

@@ -149,7 +149,7 @@ def test_a_demo_opens_with_the_recording_whatever_is_newer(lab: Lab, tmp_path: P
         (["search", "x" * 2001], "expected at most 2000 characters, got 2001"),
         (["search", "\udc80"], "expected plain text"),
         (["serve", "--port", "99999"], "expected a number from 0 to 65535, got '99999'"),
-        (["serve", "--host", "999.1.1.1", "--port", "0"], "serve: cannot listen at 999.1.1.1:0"),
+        (["serve", "--host", "999.1.1.1", "--port", "0"], "serve: --host: others could reach the lab at 999.1.1.1"),
         (["worker"], "worker: there is no database at"),
         (["fly"], "invalid choice: 'fly'"),
         ([], "the following arguments are required: COMMAND"),
