@@ -5,6 +5,8 @@ what is new makes nobody read what is old.
 """
 
 from collections.abc import Collection, Iterable
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,19 +76,22 @@ def rewards_by(
 
 def step_rows(tx: Session, record_id: str, config: ExploreConfig, after: int | None = None) -> list[dict[str, Any]]:
     """Steps taken, step -1 being the search of x_1."""
-    rewards = rewards_by(tx, step_rewards, record_id, config)
+    rows = rows_of(tx, steps, record_id, *_newer(steps, after))
+    if not rows:
+        return []
+    rewards = rewards_by(tx, step_rewards, record_id, config, step_rewards.c.step.between(rows[0].step, rows[-1].step))
     return [
         {"step": row.step, "image": row.image, "rewards": rewards.get((row.step,), {})}
         | {"noise_norm": row.noise_norm, "log_prob": row.log_prob}
         | cost_of_row(row)
-        for row in rows_of(tx, steps, record_id, *_newer(steps, after))
+        for row in rows
     ]
 
 
 def arm_rows(tx: Session, record_id: str, config: ExploreConfig, after: int | None = None) -> list[dict[str, Any]]:
     """Whole trajectories' outcomes: the search first, then in the config's order."""
-    rewards = rewards_by(tx, arm_rewards, record_id, config)
     rows = {row.arm: row for row in rows_of(tx, arms, record_id, *_newer(arms, after))}
+    rewards = rewards_by(tx, arm_rewards, record_id, config) if rows else {}
     return [
         {"arm": arm, "image": row.image, "rewards": rewards.get((arm,), {})}
         | {"trajectories": row.trajectories, "trail": row.trail}
@@ -121,13 +126,11 @@ def iteration_rows(
 ) -> list[dict[str, Any]]:
     """Scored iterations with what they came to; those of the steps in `detail` with an array for each of their
     candidates' numbers too."""
-    rows = rows_of(tx, iterations, record_id, *where, *_newer(iterations, after))
-    shown = [
-        {name: getattr(row, name) for name in _ITERATION}
-        | {name: getattr(row, column) for name, column in _SUMMARY.items()}
-        | cost_of_row(row)
-        for row in rows
-    ]
+    names = (*_ITERATION, *_SUMMARY, *COSTS)
+    columns = (iterations.c[name] for name in (*_ITERATION, *_SUMMARY.values(), *COSTS))
+    query = sa.select(*columns).where(iterations.c.record_id == record_id, *where, *_newer(iterations, after))
+    rows = tx.execute(query.order_by(*iterations.primary_key)).tuples().all()
+    shown = [dict(zip(names, row, strict=True)) for row in rows]
     detailed = {(row["step"], row["iteration"]): row for row in shown if row["step"] in detail}
     if detailed:
         _add_arrays(tx, record_id, config, detailed)
@@ -147,27 +150,35 @@ def _add_arrays(
     tx: Session, record_id: str, config: ExploreConfig, rows: dict[tuple[int, int], dict[str, Any]]
 ) -> None:
     """Fill in images, rewards, total, norms and kurtosis of these iterations, by candidate."""
-    for row in rows.values():
-        row |= {name: [] for name in _ARRAYS} | {"rewards": {}}
     columns = [candidates.c[column] for column in _ARRAYS.values()]
     each = sa.select(candidates.c.step, candidates.c.iteration, *columns)
     each = each.where(candidates.c.record_id == record_id, *_within(candidates, rows))
-    for step, iteration, *values in tx.execute(each.order_by(*candidates.primary_key)).tuples():
-        if (step, iteration) in rows:
-            row = rows[step, iteration]
-            for name, value in zip(_ARRAYS, values, strict=True):
-                row[name].append(value)
+    found = tx.execute(each.order_by(*candidates.primary_key)).tuples().all()
+    for place, group in groupby(found, key=itemgetter(0, 1)):
+        if place in rows:
+            _, _, *arrays = zip(*group, strict=True)
+            rows[place] |= {name: list(values) for name, values in zip(_ARRAYS, arrays, strict=True)} | {"rewards": {}}
     scored = candidate_rewards.c
     each = sa.select(scored.step, scored.iteration, scored.candidate, scored.name, scored.value)
     each = each.where(scored.record_id == record_id, *_within(candidate_rewards, rows))
-    for step, iteration, candidate, name, value in tx.execute(each).tuples():
-        if (step, iteration) in rows:
-            row = rows[step, iteration]
-            if name not in row["rewards"]:
-                row["rewards"][name] = [None] * len(row["images"])
-            row["rewards"][name][candidate] = value
-    for row in rows.values():
-        row["rewards"] = {name: row["rewards"][name] for name in reward_order(config, row["rewards"])}
+    found = tx.execute(each.order_by(*candidate_rewards.primary_key)).tuples().all()
+    for place, group in groupby(found, key=itemgetter(0, 1)):
+        if place in rows:
+            rows[place]["rewards"] = _reward_arrays(list(group), rows[place]["num_candidates"], config)
+
+
+def _reward_arrays(
+    found: list[tuple[int, int, int, str, float | None]], count: int, config: ExploreConfig
+) -> dict[str, list[float | None]]:
+    """An array of `count` values for each reward, from (step, iteration, candidate, name, value) sorted so."""
+    _, _, numbers, names, values = zip(*found, strict=True)
+    arrays: dict[str, list[float | None]] = {name: [None] * count for name in reward_order(config, names)}
+    many = len(arrays)
+    if names == names[:many] * count:  # each candidate has each reward, as always but for what nobody foresaw
+        return {name: list(values[names.index(name) :: many]) for name in arrays}
+    for candidate, name, value in zip(numbers, names, values, strict=True):
+        arrays[name][candidate] = value
+    return arrays
 
 
 def _within(table: sa.Table, rows: Collection[tuple[int, int]]) -> tuple[sa.ColumnElement[bool], ...]:

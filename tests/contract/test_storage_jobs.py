@@ -345,7 +345,7 @@ def test_commands_to_a_job_that_has_ended_are_refused(database, queue):
     "wrong",
     [
         {"kind": "explode"},
-        {"kind": "pause", "expected_step": -1},
+        {"kind": "pause", "expected_step": -2},
         {"kind": "pause", "expected_step": 2**70},
         {"kind": "pause", "expected_iteration": 1.5},
         {"kind": "pause", "expected_iteration": True},
