@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +155,12 @@ class Lab:
                 return None
             view = sessions.view(tx, record_id, after_seq)
             means = first_means(tx, record_id, (row["step"] for row in view["iterations"] if row["iteration"]))
-            searched = rounds(tx, record_id, (row["step"] for row in view["steps"]))
+            # A whole view has every iteration; a part may hold a step without the iterations that led to it.
+            searched = (
+                rounds(tx, record_id, (row["step"] for row in view["steps"]))
+                if view["partial"]
+                else {step: list(rows) for step, rows in groupby(view["iterations"], key=itemgetter("step"))}
+            )
         config = from_dict(view["config"])
         view["caution"] = _caution(config)
         for row in view["iterations"]:
