@@ -11,7 +11,7 @@ from core.schedule import shifted
 def nfe_per_velocity(config: ExploreConfig) -> int:
     """Sample-forwards of one velocity: a guidance pair is 2."""
     spec = models.MODELS.get(config.model)
-    return 2 if config.guidance_scale > 1 and (spec is None or spec.family == "sd3") else 1
+    return 2 if config.guidance_scale > 1 and (spec is None or spec.guidance_pair) else 1
 
 
 def planned_nfe(config: ExploreConfig, sigmas: Sequence[float] | None = None) -> int:

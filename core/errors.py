@@ -32,3 +32,7 @@ class StorageError(LabError):
 
 class NotFound(StorageError):
     """Nothing is stored under the id that was given."""
+
+
+class PluginError(LabError):
+    """A plug-in file cannot be loaded, or registers something that cannot be."""

@@ -1,8 +1,9 @@
 """The models by id. Standard library only at import; torch and diffusers come in with `load_model`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import ModelError
 from core.models.files import locate, missing_from_pipeline
@@ -18,12 +19,13 @@ class ModelSpec:
     `source` is a folder under assets (embedded) or a Hugging Face repository that was downloaded before; the lab
     fetches nothing. `height` and `width` are in pixels; `guidance_scale` is the one its makers recommend;
     `max_sequence_length` counts T5's tokens. On a GPU the weights are loaded as `gpu_dtype`, on the CPU as float32.
+    With `guidance_pair` guidance above 1 costs two forwards a sample.
     """
 
     id: str
     title: str
     help: str
-    family: Literal["sd3", "flux"]
+    family: Literal["sd3", "flux", "plugin"]
     source: str
     embedded: bool
     height: int
@@ -31,6 +33,7 @@ class ModelSpec:
     guidance_scale: float
     max_sequence_length: int
     gpu_dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    guidance_pair: bool = True
 
 
 _SPECS = (
@@ -70,6 +73,7 @@ _SPECS = (
         width=512,
         guidance_scale=3.5,
         max_sequence_length=512,
+        guidance_pair=False,
     ),
     ModelSpec(
         id="flux.1-schnell",
@@ -82,15 +86,24 @@ _SPECS = (
         width=512,
         guidance_scale=1.0,
         max_sequence_length=256,
+        guidance_pair=False,
     ),
 )
 MODELS: dict[str, ModelSpec] = {spec.id: spec for spec in _SPECS}
+_factories: dict[str, Callable[[str], Any]] = {}
+
+
+def add(spec: ModelSpec, factory: Callable[[str], Any]) -> None:
+    """Offer a plug-in's model; `factory(device)` is called when it is loaded."""
+    MODELS[spec.id], _factories[spec.id] = spec, factory
 
 
 def usable(id: str) -> tuple[bool, str]:
     """Whether a model can be loaded here, and if not why, in plain words (else "")."""
     if id not in MODELS:
         return False, _unknown(id)
+    if id in _factories:
+        return True, ""
     folder, problem = locate_model(MODELS[id])
     return folder is not None, problem
 
@@ -105,6 +118,11 @@ def load_model(id: str, *, device: str = "cpu") -> "FlowModel":
     if id not in MODELS:
         raise ModelError(_unknown(id))
     spec = MODELS[id]
+    if id in _factories:
+        try:
+            return _factories[id](device)
+        except Exception as error:
+            raise ModelError(f"{id}: its factory failed with {type(error).__name__}: {error}") from error
     folder, problem = locate_model(spec)
     if folder is None:
         raise ModelError(f"{spec.title}: {problem}")

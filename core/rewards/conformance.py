@@ -11,11 +11,20 @@ from core.rewards.protocol import Reward, score
 TOLERANCE = 1e-4
 
 
-def violations(reward: Reward, images: Tensor, prompts: Sequence[str], *, tolerance: float = TOLERANCE) -> list[str]:
+def violations(
+    reward: Reward,
+    images: Tensor,
+    prompts: Sequence[str],
+    *,
+    tolerance: float = TOLERANCE,
+    bounds: tuple[float | None, float | None] = (None, None),
+    finite: bool = False,
+) -> list[str]:
     """What a reward does wrong on two or more images (B, 3, H, W) in [0, 1] and their prompts; empty when all is well.
 
     Checked: a name; one float an image for a batch and for a single image; the same scores when asked again; scores
-    that do not depend on the batch (alone, and in reverse order) beyond `tolerance`; images left as they were.
+    that do not depend on the batch (alone, and in reverse order) beyond `tolerance`; images left as they were; scores
+    within `bounds` (lowest and highest, None for no bound); with `finite` at least one score that is a finite number.
     """
     if len(images) < 2 or len(prompts) != len(images):
         raise RewardError(f"expected at least two images, each with a prompt, got {len(images)} and {len(prompts)}")
@@ -36,6 +45,12 @@ def violations(reward: Reward, images: Tensor, prompts: Sequence[str], *, tolera
         found.append(f"a score depends on its place in the batch: {whole} in order, {turned} reversed")
     if not before.equal(images):
         found.append("it changed the images it was given")
+    low, high = (-math.inf if bounds[0] is None else bounds[0]), (math.inf if bounds[1] is None else bounds[1])
+    beyond = [value for value in whole if math.isfinite(value) and not low - tolerance <= value <= high + tolerance]
+    if beyond:
+        found.append(f"it leaves its range from {low:g} to {high:g}: {beyond[0]:g}")
+    if finite and not any(map(math.isfinite, whole)):
+        found.append(f"none of its scores is a finite number: {whole}")
     return found
 
 

@@ -1,9 +1,10 @@
 """The rewards by name. Standard library only at import; torch and transformers come in with `load_reward`."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.errors import RewardError
 from core.models.files import locate, missing_from_clip
@@ -25,7 +26,7 @@ class RewardSpec:
     title: str
     help: str
     range: tuple[float | None, float | None]
-    kind: Literal["clip", "verifier", "verifier-strict", "jpeg"]
+    kind: Literal["clip", "verifier", "verifier-strict", "jpeg", "plugin"]
     learned: bool = False
     any_prompt: bool = True
     source: str = ""
@@ -77,6 +78,25 @@ _SPECS = (
     ),
 )
 REWARDS: dict[str, RewardSpec] = {spec.name: spec for spec in _SPECS}
+_factories: dict[str, Callable[[str], Callable[..., Any]]] = {}
+
+
+class Given:
+    """A function of pictures and prompts as a reward."""
+
+    def __init__(self, name: str, function: Callable[..., Any]):
+        """`function` takes pictures (B, 3, H, W) and B prompts."""
+        self.name = name
+        self.function = function
+
+    def __call__(self, images: Any, prompts: Sequence[str]) -> Any:
+        """Its scores (B,)."""
+        return self.function(images, prompts)
+
+
+def add(spec: RewardSpec, factory: Callable[[str], Callable[..., Any]]) -> None:
+    """Offer a plug-in's reward; `factory(device)` is called when it is loaded."""
+    REWARDS[spec.name], _factories[spec.name] = spec, factory
 
 
 def usable(name: str) -> tuple[bool, str]:
@@ -95,6 +115,8 @@ def load_reward(name: str, *, device: str = "cpu") -> "Reward":
     if name not in REWARDS:
         raise RewardError(_unknown(name))
     spec = REWARDS[name]
+    if spec.kind == "plugin":
+        return _made(name, device)
     if spec.kind == "jpeg":
         from core.rewards.jpeg import JpegCompressibilityReward
 
@@ -107,6 +129,16 @@ def load_reward(name: str, *, device: str = "cpu") -> "Reward":
     if folder is None:
         raise RewardError(f"{spec.title}: {problem}")
     return load_clip_folder(name, folder, device=device)
+
+
+def _made(name: str, device: str) -> "Reward":
+    try:
+        function = _factories[name](device)
+    except Exception as error:
+        raise RewardError(f"{name}: its factory failed with {type(error).__name__}: {error}") from error
+    if not callable(function):
+        raise RewardError(f"{name}: its factory is expected to return a function, got {type(function).__name__}")
+    return Given(name, function)
 
 
 def load_clip_folder(name: str, folder: Path, *, device: str = "cpu") -> "Reward":
