@@ -12,6 +12,7 @@ from app import records as library
 from app.finishing import queue_finish
 from app.progress import nfe_per_velocity
 from app.sentences import iteration_sentence, step_sentence
+from app.running import end_killed
 from app.settings import Settings, default_threads
 from app.sweep import Sweeper
 from core import plan
@@ -63,6 +64,7 @@ class Lab:
         self.settings = settings
         self.artifacts = Artifacts(settings.artifacts_dir)
         self.database: Database = open_database(settings.database, migrate=True)
+        end_killed(self.database, settings.data_dir)
         self.sweeper = Sweeper(self.database, self.artifacts)
         with self.database.read() as tx:
             known, used = records.mark(tx, RECORDED_MARK), records.any_record(tx)
@@ -194,6 +196,11 @@ class Lab:
         """The library, as texts from an address ask for it: see `app.records.listed`. Raises LabError."""
         return library.listed(self.database, asked)
 
+    def ids_that_begin(self, text: str) -> list[str]:
+        """The sessions whose id is `text` or, where none is, begins with it; a few at most."""
+        with self.database.read() as tx:
+            return records.ids_that_begin(tx, text)
+
     def change_record(self, record_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Rename, star, note or lock a record; returns it as listed. Raises ConfigError by field, NotFound."""
         values = library.changes(body)
@@ -235,10 +242,10 @@ class Lab:
         """Give a waiting job another place, 1 being the next; returns it as listed. Raises LabError."""
         return queue.move(self.database, job_id, to)
 
-    def recent(self, limit: int = 50) -> list[dict[str, Any]]:
-        """The newest records, newest first."""
+    def recent(self, limit: int = 50, kind: str | None = None) -> list[dict[str, Any]]:
+        """The newest records, or those of one kind, newest first."""
         with self.database.read() as tx:
-            return records.list_records(tx, limit=limit)
+            return records.list_records(tx, limit=limit, kind=kind)
 
     def default_record(self) -> str | None:
         """What the page opens with: the newest finished session, else the newest; None in an empty lab.
@@ -247,7 +254,7 @@ class Lab:
         """
         if self.settings.demo and (shown := self._recorded()) is not None:
             return shown
-        listed = self.recent()
+        listed = self.recent(kind="session")
         finished = [record for record in listed if record["state"] == "succeeded"]
         return (finished or listed or [{"id": None}])[0]["id"]
 

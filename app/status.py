@@ -22,8 +22,7 @@ from core.models import registry as models
 from core.rewards import registry as rewards
 from storage.artifacts import Artifacts
 from storage.engine import Database, current_revision, head_revision, open_database
-from storage.records import artifacts_of
-from storage.values import checked_id
+from storage.records import artifacts_of, candidate_images, get_record, searched_steps
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "gradio", "fastapi", "sqlalchemy", "alembic", "plotly")
 KINDS = {".webp": "pictures", ".png": "pictures", ".safetensors": "tensors"}
@@ -67,7 +66,7 @@ def as_text(facts: Mapping[str, Any], device: str) -> str:
 def device_text(facts: Mapping[str, Any], wanted: str) -> str:
     """A device in words, from the facts of `app.presence.device_facts`; `wanted` is the device asked for."""
     if facts["device"] is None:
-        return f"not known before a worker has started ({wanted} is asked for)"
+        return f"not known yet ({wanted} is asked for)"
     memory = f", {facts['device_memory'] / 2**30:.0f} GiB" if facts["device_memory"] else ""
     if facts["device"] == "cpu" and wanted == "cuda":
         return "cuda was asked for, but torch finds none"
@@ -98,9 +97,16 @@ def disk_use(folder: Path) -> dict[str, Any]:
 
 
 def record_size(database: Database, artifacts: Artifacts, record_id: str) -> int:
-    """Bytes of the stored files that a record needs: what deleting it frees, less what other records need too."""
+    """Bytes of the stored files that a record needs: what deleting it frees, less what other records need too.
+
+    NotFound for no such record. A step at a time: a read must not hold up writers for long.
+    """
     with database.read() as tx:
-        names = set(artifacts_of(tx, checked_id(record_id)))
+        record = get_record(tx, record_id)["id"]
+        names, steps = set(artifacts_of(tx, record)), searched_steps(tx, record)
+    for step in steps:
+        with database.read() as tx:
+            names.update(candidate_images(tx, record, step))
     size = 0
     for name in names:
         with contextlib.suppress(FileNotFoundError):  # one that was lost frees nothing
@@ -123,10 +129,14 @@ def _ready() -> bool:
     return models.usable(defaults.model)[0] and all(rewards.usable(name)[0] for name in defaults.rewards)
 
 
+def lab_version() -> str:
+    """This checkout's version."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+
+
 def _machine() -> dict[str, Any]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return {
-        "lab": project["version"],
+        "lab": lab_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),

@@ -76,6 +76,15 @@ def get_record(tx: Session, record_id: str) -> dict[str, Any]:
     return _listed(row)
 
 
+def ids_that_begin(tx: Session, text: str, limit: int = 5) -> list[str]:
+    """The session with that id, else those whose ids begin with it; none for what cannot be the beginning of one."""
+    if not (text.isascii() and text.isalnum()):
+        return []
+    sessions_of = sa.select(records.c.id).where(~records.c.erased, records.c.kind == "session")
+    found = list(tx.scalars(sessions_of.where(records.c.id.startswith(text, autoescape=True)).limit(limit)))
+    return [text] if text in found else found
+
+
 def _select() -> sa.Select[Any]:
     query = sa.select(*_COLUMNS, _either("seconds").label("seconds"), _either("finished_at").label("finished_at"))
     return query.select_from(
