@@ -8,39 +8,30 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from app.reuse import labelled, usual
+from app.flags import add_plugin_flag, add_search_flags, read_search, told
+from app.plugins import check_plugin, load_plugins
 from app.settings import RECORDED, read_settings
 from core import config as settings
-from core.config import PRESETS, ExploreConfig, SearchConfig
 from core.errors import ConfigError, LabError
 
 DEMO_PROMPT = "a photo of a red circle left of a blue star"
-# Flags with a form of their own; every other field of a config is a flag of its name.
-_OWN_FORM = {"prompt", "rewards", "arms", "search", "preset", "num_steps"}
-_CHOICES = {
-    "step_kind": settings.STEP_KINDS,
-    "reading": settings.READINGS,
-    "result": settings.RESULT_MODES,
-    "selection": settings.SELECTIONS,
-    "estimator": settings.ESTIMATORS,
-}
-_WHOLE = ("seed", "num_candidates", "num_iterations", "estimator_steps", "batch_size", "threads")
-_TYPES: dict[str, type] = dict.fromkeys(_WHOLE, int) | dict.fromkeys(["model", "algorithm", *_CHOICES], str)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     asked = _parser().parse_args(arguments)
     try:
+        if "plugin" in asked:
+            load_plugins(asked.plugin, without_torch=asked.command == "serve")
         return int(asked.run(asked))
     except ConfigError as error:
-        for field, text in error.problems.items():
-            flag = field if field.isupper() else "--" + field.removeprefix("search.").replace("_", "-")
-            print(f"{asked.command}: {flag}: {text}", file=sys.stderr)
+        for line in told(error.problems):
+            print(f"{asked.command}: {line}", file=sys.stderr)
     except LabError as error:
         print(f"{asked.command}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -70,8 +61,25 @@ def _parser() -> argparse.ArgumentParser:
     worker = _command(commands, "worker", _worker, "a worker alone, for a lab whose pages run elsewhere")
     worker.add_argument("--supervised", action="store_true", help="end when standard input closes")
     worker.add_argument("--owner", help="the name that this worker's leases carry")
-    _add_search_flags(_command(commands, "search", _search, "one search here and now, with a table of what it gained"))
-    _command(commands, "doctor", _doctor, "what this machine has of what the lab needs")
+    worker.add_argument(
+        "--lane",
+        choices=("interactive", "batch"),
+        default="interactive",
+        help="batch takes one long job at low priority and ends (default: interactive, which starts those itself)",
+    )
+    search = _command(commands, "search", _search, "one search here and now, with a table of what it gained")
+    add_search_flags(search)
+    show = _command(commands, "show", _show, "a stored session as tables")
+    show.add_argument("record", metavar="RECORD", help="its id, the beginning of it, or `newest`")
+    show.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    export = _command(commands, "export", _export, "a stored session as settings, tables and pictures")
+    export.add_argument("record", metavar="RECORD", help="its id, the beginning of it, or `newest`")
+    export.add_argument("--to", type=Path, metavar="FILE.zip|FOLDER", help="(default: session-ID.zip here)")
+    doctor = _command(commands, "doctor", _doctor, "what this machine has of what the lab needs")
+    for command in (serve, worker, search, doctor):
+        add_plugin_flag(command)
+    check = _command(commands, "check-plugin", _check_plugin, "does what a plug-in brings keep to the rules?")
+    check.add_argument("file", type=Path, metavar="FILE.py")
     reliable = _command(commands, "reliability", _reliability, "does an estimate's reward predict the final picture's?")
     reliable.add_argument(
         "--from-array", type=Path, required=True, metavar="FILE.npz", help="arrays proxy (P, K, S), truth (P, K[, S])"
@@ -94,56 +102,6 @@ def _command(commands: Any, name: str, run: Any, text: str) -> argparse.Argument
     return command
 
 
-def _add_search_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("prompt", nargs="?", help='such as "a photo of a red circle left of a blue star"')
-    parser.add_argument("--prompt", dest="prompt_flag", metavar="PROMPT", help="the same as a flag")
-    parser.add_argument("--preset", default="smart-grpo", help=f"one of {', '.join(PRESETS)} (default: smart-grpo)")
-    parser.add_argument("--steps", "--num-steps", dest="num_steps", type=int, help="steps from noise to picture")
-    parser.add_argument("--window", nargs=2, type=float, metavar=("LOW", "HIGH"), help="noise levels that are searched")
-    parser.add_argument("--reward", action="append", type=_reward, metavar="NAME=WEIGHT", help="weight 0 only watches")
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help=f"some of {', '.join(settings.ARMS)}")
-    parser.add_argument("--no-arms", action="store_true", help="the search alone")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
-    for one in (*fields(ExploreConfig), *fields(SearchConfig)):
-        if one.name not in _OWN_FORM:
-            flag = f"--{one.name.replace('_', '-')}"
-            if isinstance(one.default, bool):
-                parser.add_argument(flag, action=argparse.BooleanOptionalAction)
-            else:
-                parser.add_argument(flag, type=_TYPES.get(one.name, float), choices=_CHOICES.get(one.name))
-
-
-def read_search(asked: argparse.Namespace) -> dict[str, Any]:
-    """The plain config that the flags describe. Raises ConfigError for what argparse cannot see."""
-    if asked.preset not in PRESETS:
-        raise ConfigError({"preset": f"expected one of {', '.join(PRESETS)}, got {asked.preset!r:.60}"})
-    if asked.prompt and asked.prompt_flag:
-        raise ConfigError({"prompt": "expected it once, got it twice"})
-    given = {name: value for name, value in vars(asked).items() if value is not None}
-    names = {one.name for one in fields(SearchConfig)} - {"preset"}
-    search = replace(PRESETS[asked.preset], **{name: given[name] for name in names & given.keys()})
-    search = labelled(search, asked.preset)
-    names = {one.name for one in fields(ExploreConfig)} - {"prompt", "search", "arms"}
-    prompt = asked.prompt_flag or asked.prompt or ""
-    config = replace(usual(asked.preset, prompt), search=search)
-    config = replace(config, **{name: given[name] for name in names & given.keys()})
-    if asked.window:
-        config = replace(config, window_min=asked.window[0], window_max=asked.window[1])
-    if asked.reward:
-        config = replace(config, rewards=dict(asked.reward))
-    if asked.no_arms or asked.arms:
-        config = replace(config, arms=() if asked.no_arms else tuple(asked.arms))
-    return settings.to_dict(config)
-
-
-def _reward(text: str) -> tuple[str, float]:
-    name, given, weight = text.rpartition("=")
-    try:
-        return (name, float(weight)) if given else (text, 1.0)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected NAME=WEIGHT such as shapes-clip=1, got {text!r}") from None
-
-
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, got {text!r}")
@@ -161,7 +119,7 @@ def _serve(asked: argparse.Namespace) -> int:
 def _worker(asked: argparse.Namespace) -> int:
     from app.worker import work
 
-    return work(read_settings(asked.data_dir), owner=asked.owner, supervised=asked.supervised)
+    return work(read_settings(asked.data_dir), owner=asked.owner, supervised=asked.supervised, lane=asked.lane)
 
 
 def _search(asked: argparse.Namespace) -> int:
@@ -177,10 +135,31 @@ def _search(asked: argparse.Namespace) -> int:
         lab.close()
 
 
+def _show(asked: argparse.Namespace) -> int:
+    from app.show import open_lab, show
+
+    with closing(open_lab(read_settings(asked.data_dir))) as lab:
+        return show(lab, asked.record, as_json=asked.json, out=sys.stdout)
+
+
+def _export(asked: argparse.Namespace) -> int:
+    from app.export import export
+    from app.show import find_session, open_lab
+
+    with closing(open_lab(read_settings(asked.data_dir))) as lab:
+        view = find_session(lab, asked.record)
+        print(export(lab, view, asked.to or Path(f"session-{view['id']}.zip")))
+    return 0
+
+
 def _doctor(asked: argparse.Namespace) -> int:
     from app.doctor import doctor
 
     return doctor(read_settings(asked.data_dir))
+
+
+def _check_plugin(asked: argparse.Namespace) -> int:
+    return check_plugin(asked.file, read_settings(asked.data_dir).device, sys.stdout)
 
 
 def _reliability(asked: argparse.Namespace) -> int:
