@@ -3,18 +3,22 @@
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 from app import recorded
-from app.recorder import Recorder
+from app.orders import name_of_step
+from app.recorder import Files, Recorder
+from app.running import running
 from app.services import Lab
 from app.toolbox import Toolbox, torch_toolbox
 from core.config import ExploreConfig, to_dict
 from core.events import (
+    INITIAL,
     ArmFinished,
     ExploreEvent,
     IterationScored,
@@ -68,14 +72,15 @@ class Lines:
         started = self.started
         if started is None:
             raise ValueError("a step before the session's start")
+        first = event.step == INITIAL  # x_1 is chosen where the schedule begins, and no step is taken
         return {
             "event": "step",
             "step": event.step,
-            "sigma": started.sigmas[event.step],
+            "sigma": started.sigmas[max(0, event.step)],
             "sigma_next": started.sigmas[event.step + 1],
-            "searched": started.searched[event.step],
+            "searched": first or started.searched[event.step],
             **self._rewards(event.rewards),
-            "excess_noise": number(started.excess_std[event.step]),
+            "excess_noise": 0.0 if first else number(started.excess_std[event.step]),
         }
 
     def _rewards(self, rewards: Mapping[str, float]) -> dict[str, Any]:
@@ -111,33 +116,28 @@ def search(
     tools.set_threads(config.threads)
     model = tools.load_model(config.model)
     rewards = {name: tools.load_reward(name) for name in config.rewards}
-    with lab.database.write() as tx:
-        record_id = sessions.create(tx, config)
-        sessions.set_state(tx, record_id, "running")
-    recorder = Recorder(lab.database, lab.artifacts, record_id)
-    lines = Lines(config, record_id)
-    arms: list[ArmFinished] = []
-    described: list[dict[str, Any]] = []
-    try:
-        with tqdm(total=_events_of(config), disable=as_json, unit="", leave=False, file=sys.stderr) as bar:
-            for event in tools.explore(config, model, rewards):
-                files = recorder.keep(event)
-                recorder.save(event, files)
-                if isinstance(event, SessionStarted):
-                    bar.total = _events_of(config, event)
-                _show(bar, event)
-                if as_json:
-                    for line in lines.of(event):
-                        print(json.dumps(line, allow_nan=False), file=out, flush=True)
+    with ExitStack() as held:
+        with lab.database.write() as tx:
+            record_id = sessions.create(tx, config)
+            sessions.set_state(tx, record_id, "running")
+            held.enter_context(running(lab.settings.data_dir, record_id))
+        recorder = Recorder(lab.database, lab.artifacts, record_id)
+        lines = Lines(config, record_id) if as_json else None
+        arms: list[ArmFinished] = []
+        described: list[dict[str, Any]] = []
+        try:
+            for event, files in _recorded(tools.explore(config, model, rewards), recorder, bar=not as_json):
+                for line in lines.of(event) if lines else ():
+                    print(json.dumps(line, allow_nan=False), file=out, flush=True)
                 if isinstance(event, ArmFinished):
                     arms.append(event)
                 if keep_as is not None:
                     described.append(recorded.describe(event, files))
-    except BaseException as error:
-        with lab.database.write() as tx:
-            stopped = isinstance(error, KeyboardInterrupt)
-            sessions.set_state(tx, record_id, "cancelled" if stopped else "failed", None if stopped else str(error))
-        raise
+        except BaseException as error:
+            with lab.database.write() as tx:
+                stopped = isinstance(error, KeyboardInterrupt)
+                sessions.set_state(tx, record_id, "cancelled" if stopped else "failed", None if stopped else str(error))
+            raise
     if keep_as is not None:
         recorded.write_recording(recorder, described, keep_as)
     if not as_json:
@@ -147,19 +147,33 @@ def search(
     return 0
 
 
+def _recorded(events: Iterable[ExploreEvent], recorder: Recorder, *, bar: bool) -> Iterator[tuple[ExploreEvent, Files]]:
+    """The events once they are recorded, with a progress bar."""
+    total = _events_of(recorder.config)
+    with tqdm(total=total, disable=not bar, unit="", leave=False, file=sys.stderr) as progress:
+        for event in events:
+            files = recorder.keep(event)
+            recorder.save(event, files)
+            if isinstance(event, SessionStarted):
+                progress.total = _events_of(recorder.config, event)
+            _show(progress, event)
+            yield event, files
+
+
 def _events_of(config: ExploreConfig, started: SessionStarted | None = None) -> int:
     """How many events a session has; before it has started, without its search."""
-    searched = sum(started.searched) if started else 0
-    return searched * config.search.num_iterations + config.num_steps + len(config.arms) + 3
+    searched = (sum(started.searched) if started else 0) + config.searches_initial
+    steps = config.num_steps + config.searches_initial
+    return searched * config.search.num_iterations + steps + len(config.arms) + 3
 
 
 def _show(bar: Any, event: ExploreEvent) -> None:
     match event:
         case IterationScored():
             best = max((value for value in event.total if math.isfinite(value)), default=math.nan)
-            bar.set_description_str(f"step {event.step + 1}, iteration {event.iteration + 1}, best {best:.3f}")
+            bar.set_description_str(f"{name_of_step(event.step)}, iteration {event.iteration + 1}, best {best:.3f}")
         case StepCommitted():
-            bar.set_description_str(f"step {event.step + 1} taken")
+            bar.set_description_str(f"{name_of_step(event.step)} taken")
         case ArmFinished():
             bar.set_description_str(event.arm)
         case SessionFinished():

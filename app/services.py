@@ -11,8 +11,8 @@ from app import queue, recorded
 from app import records as library
 from app.finishing import queue_finish
 from app.progress import nfe_per_velocity
-from app.sentences import iteration_sentence, step_sentence
 from app.running import end_killed
+from app.sentences import iteration_sentence, step_sentence
 from app.settings import Settings, default_threads
 from app.sweep import Sweeper
 from core import plan

@@ -1,10 +1,12 @@
 """The command line: what it prints, and how it tells what is wrong."""
 
+import argparse
 import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ import pytest
 
 from app import services
 from app.__main__ import main
+from app.flags import add_search_flags
+from app.running import KILLED as KILLED_TEXT
+from app.running import end_killed
 from app.search import search
 from app.services import Lab
 from app.settings import ROOT, Settings, default_threads, read_settings
-from core.config import ARMS
+from core.config import ARMS, FIELD_HELP, to_dict
 from core.errors import ConfigError, RewardError
 from tests.fakes import fake_toolbox
 from tests.integration.test_worker import PLAIN, science, shown, undisturbed
@@ -135,13 +140,20 @@ def test_a_demo_opens_with_the_recording_whatever_is_newer(lab: Lab, tmp_path: P
             ["search", "x", "--num-candidates", "0"],
             "search: --num-candidates: expected a whole number from 1 to 256, got 0",
         ),
-        (["search", "x", "--elite-fraction", ".1"], "got floor(0.1 * 5) = 0"),
+        (
+            ["search", "x", "--elite-fraction", ".1"],
+            "search: --elite-fraction: --elite-fraction * --num-candidates must be at least 1, got floor(0.1 * 5) = 0",
+        ),
         (["search", "x", "--seed", "-1"], "search: --seed: expected a whole number from 0"),
         (["search", "x", "--steps", "1"], "search: --num-steps: expected a whole number from 2 to 100, got 1"),
-        (["search", "x", "--window", ".8", ".3"], "search: --window-min: expected at most window_max (0.3), got 0.8"),
+        (["search", "x", "--window", ".8", ".3"], "search: --window-min: expected at most --window-max (0.3), got 0.8"),
         (["search", "x", "--arms", "luck"], "search: --arms: expected some of no_search"),
         (["search", "x", "--reward", "a=b"], "expected NAME=WEIGHT such as shapes-clip=1, got 'a=b'"),
-        (["search", "x", "--reward", "beauty=1"], "expected one of the rewards"),
+        (["search", "x", "--reward", "beauty=1"], "search: --reward: expected one of the rewards"),
+        (["search", "x", "--algorithm", "luck"], "search: --algorithm: expected one of the searches cem, got 'luck'"),
+        (["search", "x", "--plugin", "none.py"], "none.py: cannot be read: No such file"),
+        (["serve", "--plugin", str(ROOT / "README.md")], "README.md, line "),
+        (["check-plugin", "none.py"], "check-plugin: "),
         (["search", "x", "--reward", "shapes-clip=0"], "the search must climb something"),
         (["search", "x", "--model", "sd9"], "search: --model: expected one of the models shapes-sd3"),
         (["search", "x", "--noise-level", "nan"], "search: --noise-level: expected a number from 0 to 5, got nan"),
@@ -226,6 +238,72 @@ def test_a_stopped_search_is_not_left_running(lab: Lab) -> None:
     with pytest.raises(KeyboardInterrupt):
         search(lab, PLAIN, as_json=True, toolbox=fake_toolbox(reward=stopped), out=io.StringIO())
     assert (lab.recent(1)[0]["state"], lab.recent(1)[0]["error"]) == ("cancelled", None)
+
+
+KILLED = (
+    "import os, sys; from app.search import search; from app import services; from app.services import Lab\n"
+    "from app.settings import Settings; from pathlib import Path; from tests.fakes import fake_toolbox\n"
+    "from tests.integration.test_worker import PLAIN\n"
+    "services.models.usable = services.rewards.usable = lambda name: (True, '')\n"
+    "def before(name):\n"
+    "    if name == 'iteration 4 1':\n"
+    "        print('here', flush=True); sys.stdin.read()\n"
+    "search(Lab(Settings(Path(sys.argv[1]), recorded=None)), PLAIN, as_json=False, toolbox=fake_toolbox(before))"
+)
+
+
+def test_a_killed_search_is_not_left_running_and_a_living_one_is_left_alone(lab: Lab) -> None:
+    command = [sys.executable, "-c", KILLED, str(lab.settings.data_dir)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "here\n"
+        assert end_killed(lab.database, lab.settings.data_dir) == [], "it lives"
+        Lab(lab.settings).close()
+        assert lab.recent(1)[0]["state"] == "running"
+        child.kill()
+        child.wait()
+    printed(lab, PLAIN | {"seed": 4}, as_json=True)
+    assert lab.recent(2)[1]["state"] == "running", "nobody has looked yet"
+    Lab(lab.settings).close()
+    ended = lab.recent(2)[1]
+    assert (ended["state"], ended["error"]) == ("failed", KILLED_TEXT)
+    assert lab.recent(1)[0]["state"] == "succeeded"
+    assert not list((lab.settings.data_dir / "searching").iterdir())
+
+
+def test_a_lock_left_by_a_search_that_has_ended_changes_nothing(lab: Lab) -> None:
+    printed(lab, PLAIN, as_json=True)
+    for name in (lab.recent(1)[0]["id"], "nosuchrecord"):
+        (lab.settings.data_dir / "searching" / f"{name}.lock").touch()
+    assert end_killed(lab.database, lab.settings.data_dir) == []
+    assert lab.recent(1)[0]["state"] == "succeeded"
+
+
+def test_every_flag_of_search_has_its_help() -> None:
+    told = subprocess.run([sys.executable, "-m", "app", "search", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert " ".join(FIELD_HELP["search.reading"].split()) in " ".join(told.stdout.split())
+    parser = argparse.ArgumentParser()
+    add_search_flags(parser)
+    assert [action.dest for action in parser._actions if not action.help] == []
+    flags = {flag for action in parser._actions for flag in action.option_strings}
+    names = {one.removeprefix("search.").replace("_", "-") for one in FIELD_HELP} - {"rewards"}
+    assert flags >= {f"--{name}" for name in names} | {"--reward"}
+
+
+def test_a_search_of_x_1_says_what_it_did(lab: Lab) -> None:
+    from core.explore import explore
+    from tests.tiny import sd3_model
+    from tests.unit.test_explore import CONFIG, REWARDS
+
+    out = io.StringIO()
+    tools = replace(fake_toolbox(), explore=explore, load_model=lambda name: sd3_model(), load_reward=REWARDS.get)
+    plain = to_dict(replace(CONFIG, search_initial=True, arms=()))
+    assert search(lab, plain, as_json=True, toolbox=tools, out=out) == 0
+    objects = [json.loads(line) for line in out.getvalue().splitlines()]
+    places = [(one["event"], one["step"]) for one in objects if one["event"] in ("iteration", "step")]
+    assert places[:4] == [("iteration", -1), ("iteration", -1), ("step", -1), ("step", 0)]
+    chosen = next(one for one in objects if one["event"] == "step")
+    assert (chosen["sigma"], chosen["sigma_next"], chosen["searched"], chosen["excess_noise"]) == (1.0, 1.0, True, 0.0)
+    assert printed(lab, PLAIN | {"num_steps": 3}, as_json=False)
 
 
 def test_a_reader_that_leaves_ends_the_search_quietly(tmp_path: Path) -> None:
