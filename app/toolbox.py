@@ -27,8 +27,15 @@ class Toolbox:
     set_threads: Callable[[int], None] = lambda count: None
 
 
+def place_of_device(device: str) -> str:
+    """`auto` is the first CUDA device where there is one, else the CPU. Imports torch."""
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
 def torch_toolbox(device: str = "auto") -> Toolbox:
-    """The real ones. Imports torch; `auto` is the first CUDA device where there is one, else the CPU."""
+    """The real ones. Imports torch; `device` is auto, cpu or cuda."""
     import torch
 
     from core.explore import explore
@@ -36,7 +43,7 @@ def torch_toolbox(device: str = "auto") -> Toolbox:
     from core.models.registry import load_model
     from core.rewards.registry import load_reward
 
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    place = place_of_device(device)
     return Toolbox(
         explore=explore,
         finish=finish,
