@@ -2,9 +2,10 @@
 import {h, address, fill, picture} from './dom.js';
 import {icon} from './icons.js';
 import {livingList} from './living.js';
-import {stateWord, timeLeft} from './states.js';
+import {pointAt, stateWord, timeLeft, whereShown} from './states.js';
 
 const NOW = ['running', 'paused'];
+const KINDS = {finish: 'finishing candidates', measure: 'measuring'};
 const AGAIN = ['failed', 'cancelled'];
 
 export function makeDrawer({queue}) {
@@ -82,7 +83,7 @@ function makeJob(told, drag, count) {
     const name = job.name || job.prompt, waits = job.state === 'pending', lives = waits || NOW.includes(job.state);
     node.dataset.state = job.state;
     node.draggable = waits && count() > 1;
-    for (const link of [thumb, title]) link.href = address(`./?session=${encodeURIComponent(job.record_id)}`);
+    for (const link of [thumb, title]) pointAt(link, whereShown(job.kind, job.record_id));
     if (shownPicture !== job.picture) fill(thumb, job.picture ? picture(job.picture, '') : null);
     shownPicture = job.picture;
     title.textContent = name;
@@ -108,7 +109,7 @@ function makeJob(told, drag, count) {
 /** What a job does, and how long it will. */
 function lineOf(job) {
   const parts = [job.state === 'pending' ? (job.position === 1 ? 'Next' : `Number ${job.position}`) : stateWord(job.state, job.mode)];
-  if (job.kind === 'finish') parts.push('finishing candidates');
+  if (job.kind in KINDS) parts.push(KINDS[job.kind]);
   if (job.state === 'running' && typeof job.progress === 'number') parts.push(`${Math.round(100 * job.progress)}%`);
   if (['running', 'pending'].includes(job.state)) parts.push(timeLeft(job.seconds_left));
   return parts.filter(Boolean).join(' \u00b7 ');

@@ -1,8 +1,11 @@
 // One record of the library: what it is, how it went, and what a person may change of it.
-import {h, address, fill, picture} from './dom.js';
+import {h, fill, picture} from './dom.js';
 import {icon} from './icons.js';
-import {moment, stateWord} from './states.js';
+import {pointAt, moment, stateWord, whereShown} from './states.js';
 import {LIVE, count, number, seconds} from './words.js';
+
+// Kinds other than a session, which is what most are.
+const KINDS = {reliability: 'Reliability measurement'};
 
 /**
  * Returns {node, draw(record)}. `act` does what is asked: change(record, values), trash(record), restore(record),
@@ -34,15 +37,15 @@ export function makeRecord({act, models}) {
 
   function draw(next) {
     record = next;
-    const where = address(`./?session=${encodeURIComponent(record.id)}`), name = record.name || record.prompt;
+    const where = whereShown(record.kind, record.id), name = record.name || record.prompt;
     node.dataset.state = record.state;
     node.dataset.id = record.id;
-    for (const link of [thumb, title]) link.href = where;
+    for (const link of [thumb, title]) pointAt(link, where);
     if (shownPicture !== record.picture) fill(thumb, record.picture ? picture(record.picture, '', {loading: 'lazy'}) : null);
     shownPicture = record.picture;
     title.textContent = name;
     prompt.textContent = record.name ? record.prompt : '';
-    meta.textContent = [record.preset, models[record.model] || record.model].join(' \u00b7 ');
+    meta.textContent = [KINDS[record.kind] || record.preset, models[record.model] || record.model].join(' \u00b7 ');
     note.textContent = record.note;
     drawReward(reward, record);
     chip.textContent = stateWord(record.state) + (record.state === 'running' && typeof record.progress === 'number' ? ` ${Math.round(100 * record.progress)}%` : '');
@@ -74,6 +77,7 @@ function relabel(button, words, pressed) {
 
 /** The search's final reward and what it is over no search at all, where both are known. */
 function drawReward(parent, record) {
+  parent.style.visibility = record.kind in KINDS ? 'hidden' : ''; // its headline is no reward
   const headline = record.headline || {}, own = headline.search, plain = headline.no_search;
   const known = value => typeof value === 'number';
   const gain = known(own) && known(plain) ? own - plain : null;

@@ -1,4 +1,5 @@
-// How the states of jobs and records are called.
+// How the states of jobs and records are called, and where each is shown.
+import {address} from './dom.js';
 
 export const STATES = {pending: 'Waiting', running: 'Running', paused: 'Paused', succeeded: 'Finished', failed: 'Failed', cancelled: 'Stopped'};
 
@@ -7,6 +8,20 @@ export function stateWord(state, mode) {
   if (state === 'running' && mode === 'pausing') return 'Pausing';
   if (state === 'running' && mode === 'stepping') return 'Stepping';
   return STATES[state] || state;
+}
+
+// The page that shows a record of each kind; a job that finishes candidates belongs to their session.
+const SHOWN_AT = {session: './?session=', explore: './?session=', finish: './?session='};
+
+/** Where a record can be opened, from its kind or its job's; null for a kind that has no page of its own. */
+export function whereShown(kind, recordId) {
+  return SHOWN_AT[kind] ? address(SHOWN_AT[kind] + encodeURIComponent(recordId)) : null;
+}
+
+/** Let a link lead somewhere, or nowhere. */
+export function pointAt(link, where) {
+  if (where) link.href = where;
+  else link.removeAttribute('href');
 }
 
 /** Seconds to go, roundly: nobody believes "37.4 s left". */

@@ -17,8 +17,9 @@ from app.services import Lab
 from app.settings import Settings
 from core.config import PRESETS, ExploreConfig
 from core.events import ArmFinished, Cost, SessionFinished, SessionStarted
+from core.measure_config import MeasureConfig
 from core.schedule import shifted
-from storage import jobs, records, sessions
+from storage import jobs, records, reliability, sessions
 
 SIGMAS = shifted(10)
 
@@ -40,6 +41,11 @@ class Kept:
                 sessions.save_arm(tx, record_id, _arm(arm, value), self._tensor(), self.picture(prompt + arm))
             sessions.save_finished(tx, record_id, SessionFinished(Cost(220, 101, 101, seconds)))
         return record_id
+
+    def measured(self, prompt: str) -> str:
+        """A reliability measurement that waits for nobody: a record of another kind."""
+        with self.lab.database.write() as tx:
+            return reliability.create(tx, MeasureConfig((prompt,)))
 
     def waiting(self, prompt: str, **about: Any) -> str:
         """A session whose job waits."""

@@ -54,6 +54,15 @@ def test_a_record_shows_what_it_is_and_how_it_went(page: Page, address: str, kep
     expect(page.locator(".lab-session .prompt").first).to_contain_text("a photo of a red circle")
 
 
+def test_a_measurement_is_listed_for_what_it_is(page: Page, address: str, kept: Kept) -> None:
+    measured = kept.measured("a photo of a red circle")
+    page.goto(f"{address}library")
+    shown = page.locator(f".record[data-id='{measured}']")
+    expect(shown.locator(".meta")).to_have_text("Reliability measurement \u00b7 Shapes (embedded)")
+    expect(shown.locator(".reward")).to_be_hidden()
+    assert shown.locator(".title").get_attribute("href") is None, "Explore cannot open it"
+
+
 def test_words_and_filters_find_and_are_kept_in_the_address(page: Page, address: str, kept: Kept) -> None:
     kept.finished("a photo of a red circle", star=True, note="for the talk")
     kept.finished("a photo of a blue star", preset="best-of-k")

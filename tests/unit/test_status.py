@@ -13,8 +13,11 @@ import pytest
 from app import status
 from app.presence import NOTE, announce, device_facts, read_presence
 from app.settings import ROOT, Settings
+from core.errors import NotFound
 from core.models import registry as models
+from storage.artifacts import Artifacts
 from storage.engine import Database, open_database
+from tests.contract.storage_examples import new_session, record_all
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ def torch_with(gpu: str | None) -> Any:
         (torch_with("H100"), "cpu", "cpu, 16 GiB as asked (H100 is there)"),
         (torch_with(None), "auto", "cpu, 16 GiB"),
         (torch_with(None), "cuda", "cuda was asked for, but torch finds none"),
-        (None, "auto", "not known before a worker has started (auto is asked for)"),
+        (None, "auto", "not known yet (auto is asked for)"),
     ],
 )
 def test_a_device_is_told_in_words(monkeypatch: pytest.MonkeyPatch, torch: Any, wanted: str, text: str) -> None:
@@ -127,3 +130,14 @@ def test_a_databases_password_is_told_to_nobody(tmp_path: Path) -> None:
     facts = status.collect(Settings(tmp_path, "postgresql://lab:hunter2@127.0.0.1:1/none"))
     assert not facts["database"]["healthy"] and facts["database"]["kind"] == "PostgreSQL"
     assert "hunter2" not in json.dumps(facts)
+
+
+def test_a_records_size_is_that_of_its_files_candidates_too(tmp_path: Path, database: Database) -> None:
+    artifacts = Artifacts(tmp_path / "artifacts")
+    record_id = new_session(database)
+    assert status.record_size(database, artifacts, record_id) == 0
+    record_all(database, artifacts, record_id)
+    stored = sum(one["bytes"] for one in status.disk_use(tmp_path)["kinds"] if one["kind"] in ("pictures", "tensors"))
+    assert status.record_size(database, artifacts, record_id) == stored > 0
+    with pytest.raises(NotFound):
+        status.record_size(database, artifacts, "nosuchrecord")
