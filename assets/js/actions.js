@@ -5,8 +5,8 @@ import {newestRow, searchesStart, stepRow, stepUnderWay} from './view.js';
 import {placeKey} from './finish.js';
 import {choosable} from './chooser.js';
 
-/** `state` is the session's; `draw` shows a change of it, `wake` makes the page ask the server again. */
-export function makeActions({state, draw, trigger, wake}) {
+/** `state` is the session's; `draw` shows a change of it, `wake` makes the page ask the server again, `go` puts the cursor at what is new. */
+export function makeActions({state, draw, trigger, wake, go}) {
   function send(kind, more = {}) {
     Object.assign(state, {asked: kind, notice: ''});
     draw();
@@ -21,6 +21,7 @@ export function makeActions({state, draw, trigger, wake}) {
     draw();
     try {
       await api(`sessions/${view.id}/finish`, {step, iteration, candidates: places.map(one => one.candidate)});
+      state.finishTold.push(...keys);
       wake();
     } catch (error) {
       for (const key of keys) state.finishAsked.delete(key);
@@ -33,6 +34,7 @@ export function makeActions({state, draw, trigger, wake}) {
     const {view} = state, row = choosable(view);
     if (!row) return;
     state.choosing = {step: row.step, iteration: row.iteration, chosen: new Set(row.elites)};
+    go();
     if (view.state === 'paused') draw();
     else send('pause');
   }

@@ -1,11 +1,11 @@
 // The candidate board of one timestep: a row an iteration, a picture a candidate, and the cursor among them.
 //
 // A move of the cursor draws nothing anew: it toggles classes. Rows are made again only when their own content changes.
-import {h, fill, keyed, picture} from './dom.js';
+import {h, fill, keyed} from './dom.js';
 import {LIVE, number, numElites, optimisedTitle, plural, stepTitle, total} from './words.js';
 import {detailed, isSearched, iterationsOf, sizeOf, stepRow, stepUnderWay, stepsOf} from './view.js';
 import {moved} from './cursor.js';
-import {FOLD_OVER, NUMBERS, emptyRow, makeRow, rowItem, usedRow} from './rows.js';
+import {FOLD_OVER, NUMBERS, emptyRow, makeRow, plainRow, rowItem, usedRow} from './rows.js';
 import {finishesOf, placeKey, rowSentence, waitingOf} from './finish.js';
 import {galleryItems, popoverFacts, usedText} from './gallery.js';
 import {choosable, isReady, makeChooser} from './chooser.js';
@@ -16,7 +16,7 @@ const IN_A_LINE = 8, IN_MANY_LINES = 10;
 
 /** `acts`: move(place), enlarge(items, key, moved), finish(places), follow(), choose(row), tick(candidate), keep(then), leave(), help(). */
 export function makeBoard(acts) {
-  const parts = frame(acts), {node, title, note, back, on, legend, plain, rows, bench, sorts} = parts;
+  const parts = frame(acts), {node, title, note, back, on, legend, rows, bench, sorts} = parts;
   const popover = makePopover(cell => popoverFacts(now, placeOf(cell)));
   const chooser = makeChooser({send: acts.keep, leave: acts.leave});
   const inspector = makeInspector({
@@ -44,6 +44,7 @@ export function makeBoard(acts) {
     const place = {...now.cursor, iteration: Number(row.dataset.iteration), ...(one ? {candidate: Number(one.dataset.candidate)} : {})};
     const again = one && one.classList.contains('at') && one.matches('.candidate'), ticking = one && canTick(place);
     rows.focus({preventScroll: true});
+    popover.dismiss();
     acts.move(place);
     if (ticking) acts.tick(place.candidate);
     else if (one && one.matches('.candidate') && (again || matchMedia('(max-width: 820px)').matches)) open(placeKey(now.cursor));
@@ -88,9 +89,9 @@ export function makeBoard(acts) {
     back.disabled = cursor.step <= steps[0];
     on.disabled = cursor.step >= steps[steps.length - 1];
     describe(note, view, cursor.step);
-    parts.help.hidden = legend.hidden = parts.tools.hidden = bench.hidden = !found.length;
+    parts.help.hidden = legend.hidden = parts.tools.hidden = !found.length;
+    bench.classList.toggle('bare', !found.length);
     explain(legend, view, titles);
-    drawPlain(plain, view, cursor.step, found.length > 0);
     drawRows(found);
     for (const button of sorts) button.setAttribute('aria-pressed', String(button.dataset.sort === sort));
     chooser.draw(state);
@@ -101,9 +102,9 @@ export function makeBoard(acts) {
   function drawRows(found) {
     const {view, cursor} = now, k = view.config.search.num_candidates;
     const items = [...found.map(row => (detailed(row) ? rowItem(view, row, sort, opened.has(rowKey(row))) : {row: null, iteration: row.iteration, empty: sizeOf(row), loading: true})),
-      ...toCome(view, cursor.step, found.length), ...usedNoise(view, cursor.step)];
+      ...toCome(view, cursor.step, found.length), ...usedNoise(view, cursor.step), ...(found.length ? [] : [unsearched(view, cursor.step)])];
     keyed(rows, items, item => `${cursor.step}/${item.row ? item.row.iteration : item.iteration}`,
-      item => (item.used ? usedRow(item, () => open('used')) : item.empty ? emptyRow(item) : makeRow(item, {unfold})));
+      item => (item.why ? plainRow(item) : item.used ? usedRow(item, () => open('used')) : item.empty ? emptyRow(item) : makeRow(item, {unfold})));
     const values = found.filter(detailed).flatMap(row => row.total).filter(value => value !== null);
     const low = Math.min(...values), high = Math.max(...values);
     for (const child of rows.children) child.labScale?.(low, high);
@@ -122,7 +123,9 @@ export function makeBoard(acts) {
   /** Signs of finished candidates, ticks, and each row's buttons: put on what is there, without making it again. */
   function decorate() {
     const {view, cursor, finishAsked, choosing} = now, done = finishesOf(view), waiting = waitingOf(view, finishAsked);
-    const free = choosable(view), ready = isReady(view, choosing);
+    const ready = isReady(view, choosing);
+    parts.choose.hidden = Boolean(choosing) || !choosable(view);
+    parts.choose.textContent = view.state === 'paused' ? 'Choose the kept ones yourself' : 'Pause and choose the kept ones yourself';
     for (const node of rows.children) {
       if (!node.labCells) continue;
       const at = {step: cursor.step, iteration: Number(node.dataset.iteration)};
@@ -134,19 +137,18 @@ export function makeBoard(acts) {
         if (ticks) cell.setAttribute('aria-selected', String(ticks.has(candidate)));
         else cell.removeAttribute('aria-selected');
       }
-      rowActs(node, at, {done, waiting, free: free && free.step === at.step && free.iteration === at.iteration && !choosing});
+      rowActs(node, at, done, waiting);
     }
   }
 
-  function rowActs(node, at, {done, waiting, free}) {
+  function rowActs(node, at, done, waiting) {
     const {view} = now, size = sizeOf(iterationsOf(view, at.step).find(row => row.iteration === at.iteration));
     const left = Array.from({length: size}, (_, candidate) => ({...at, candidate})).filter(one => !done.has(placeKey(one)));
     const open = left.filter(one => !waiting.has(placeKey(one))), sentence = rowSentence(view, at);
-    const signature = JSON.stringify([left.length, open.length, sentence, free, view.state]);
+    const signature = JSON.stringify([left.length, open.length, sentence]);
     if (node.labSigned === signature) return;
     node.labSigned = signature;
     fill(node.labSigns, sentence ? h('p', {class: 'promise'}, sentence) : null,
-      free ? h('button', {type: 'button', class: 'chip choose', onclick: () => acts.choose()}, view.state === 'paused' ? 'Choose the kept ones yourself' : 'Pause and choose the kept ones yourself') : null,
       left.length > open.length ? h('span', {class: 'note busy', role: 'status'}, `Finishing ${plural(left.length - open.length, 'candidate')}\u2026`) : null,
       open.length ? h('button', {type: 'button', class: 'chip finish-all', title: 'Run the remaining steps with each of these noises, to see what the guesses were worth', onclick: () => acts.finish(open)},
         open.length === size ? `Finish all ${size} of this iteration` : `Finish the other ${open.length}`) : null);
@@ -180,15 +182,16 @@ function frame(acts) {
   const on = h('button', {type: 'button', class: 'arrow', 'aria-label': 'Step after'}, '\u203a');
   const sorts = [['index', 'by index'], ['reward', 'by reward']].map(([name, text]) => h('button', {type: 'button', class: 'part', data: {sort: name}}, text));
   const keys = h('button', {type: 'button', class: 'chip keys', title: 'Keys on the board', onclick: acts.help}, '? keys');
-  const tools = h('div', {class: 'tools'}, h('span', {class: 'segment', role: 'group', 'aria-label': 'Order of the candidates'}, sorts), keys);
-  const legend = h('p', {class: 'legend'}), plain = h('div', {class: 'plain'});
+  const choose = h('button', {type: 'button', class: 'chip choose', onclick: () => acts.choose()});
+  const tools = h('div', {class: 'tools'}, choose, h('span', {class: 'segment', role: 'group', 'aria-label': 'Order of the candidates'}, sorts), keys);
+  const legend = h('p', {class: 'legend'});
   const rows = h('div', {class: 'rows', role: 'grid', tabindex: 0, 'aria-label': 'Candidates, a row an iteration. Arrow keys move the cursor, question mark shows all keys.'});
   const bench = h('div', {class: 'bench'}, rows);
   const help = h('details', {class: 'help'}, h('summary', {}, 'What the numbers mean'),
     h('dl', {}, NUMBERS.map(([name, text]) => [h('dt', {}, name), h('dd', {}, text)])));
   const node = h('section', {class: 'panel board', 'aria-label': 'Candidates'},
-    h('div', {class: 'panel-head'}, h('div', {class: 'pager'}, back, title, on), tools, note), legend, plain, bench);
-  return {node, title, note, back, on, sorts, tools, legend, plain, rows, bench, help};
+    h('div', {class: 'panel-head'}, h('div', {class: 'pager'}, back, title, on), tools, note), legend, bench);
+  return {node, title, note, back, on, sorts, tools, legend, rows, bench, help, choose};
 }
 
 /** A candidate's corner: the true reward of its finished picture, or that it is on its way. */
@@ -225,18 +228,15 @@ function explain(legend, view, titles) {
     k > FOLD_OVER ? h('span', {}, 'Dots show all candidates, folded ones too') : null);
 }
 
-/** For a step without candidates: why there are none, and the estimate large. */
-function drawPlain(parent, view, step, searched) {
-  parent.hidden = searched;
-  if (searched) return;
+/** For a step without candidates: why there are none, and its guess. */
+function unsearched(view, step) {
   const row = stepRow(view, step), {window_min: low, window_max: high, search} = view.config, sigma = view.sigmas[step];
   const why = isSearched(view, step) ? (LIVE.includes(view.state) ? 'This step will be searched; its candidates appear here as they are scored.' : 'The session ended before this step was searched.')
     : !search.num_iterations ? 'This session searches nowhere: ordinary random noise enters at every step.'
     : !view.searched.some(Boolean) ? 'This session searches its starting noise only: ordinary random noise enters here.'
     : sigma > high ? `Not searched: at \u03c3 ${number(sigma, 2)}, above ${number(high, 2)}, a guess of the final picture says little yet. Ordinary random noise enters here.`
     : `Not searched: \u03c3 ${number(sigma, 2)} is below ${number(low, 2)}. A search here would mostly choose the grain of the picture. Ordinary random noise enters.`;
-  keyed(parent, [{why, image: row ? row.image : null}], () => step, one => h('div', {class: 'plain-row'},
-    one.image ? picture(one.image, 'The guess after this step') : null, h('p', {}, one.why)));
+  return {why, image: row ? row.image : null, iteration: 'none'};
 }
 
 /** Rows that are still to come in the step under way: they hold the place, so that nothing jumps while one watches. */
@@ -250,5 +250,5 @@ function toCome(view, step, found) {
 function usedNoise(view, step) {
   const taken = stepRow(view, step), found = iterationsOf(view, step).length > 0;
   if (!found || !taken && !toCome(view, step, -1).length) return [];
-  return [{used: true, iteration: 'used', image: taken ? taken.image : null, reward: taken ? total(view, taken.rewards) : null, text: usedText(view, step)}];
+  return [{used: true, iteration: 'used', image: taken ? taken.image : null, reward: taken ? total(view, taken.rewards) : null, text: [usedText(view, step), (taken && taken.sentence) || ''].filter(Boolean).join(' ')}];
 }

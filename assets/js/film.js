@@ -37,8 +37,8 @@ export function makeFilm({select}) {
       button.tabIndex = here ? 0 : -1;
     }
     if (shown === step) return;
+    reveal(strip, childOf(step), shown === null ? 'instant' : 'smooth');
     shown = step;
-    reveal(strip, childOf(step));
   }
 
   return {node, draw, mark};
@@ -77,9 +77,9 @@ function make(cell, select) {
 }
 
 /** Scroll sideways within the strip only; the page itself must not jump while a search is watched. */
-function reveal(strip, child) {
+function reveal(strip, child, behavior) {
   if (!child) return;
   const left = child.offsetLeft - strip.offsetLeft;
   if (left < strip.scrollLeft || left + child.offsetWidth > strip.scrollLeft + strip.clientWidth)
-    strip.scrollTo({left: left - strip.clientWidth / 2 + child.offsetWidth / 2, behavior: 'smooth'});
+    strip.scrollTo({left: left - strip.clientWidth / 2 + child.offsetWidth / 2, behavior});
 }

@@ -18,6 +18,12 @@ export function waitingOf(view, asked) {
   return new Set([...told, ...asked].filter(key => !done.has(key)));
 }
 
+/** How many candidates were being finished before and now neither are nor have a finished picture. */
+export function lostCount(before, after) {
+  const still = waitingOf(after, []), done = finishesOf(after);
+  return [...waitingOf(before, [])].filter(key => !still.has(key) && !done.has(key)).length;
+}
+
 /** "The guess promised 0.810; the finished picture has 0.640, 0.170 less." */
 export function finishSentence(guess, truth) {
   if (truth === null || truth === undefined) return 'The finished picture has no reward that is a number.';

@@ -24,6 +24,12 @@ export function makePopover(tell) {
     over = null;
     if (node.matches(':popover-open')) node.hidePopover();
   }
+  /** Hide it until the mouse is over another cell. */
+  function dismiss() {
+    const still = over;
+    hide();
+    over = still;
+  }
   /** Follow the mouse over the cells within `area`. */
   function watch(area, selector) {
     area.addEventListener('pointerover', event => {
@@ -37,7 +43,7 @@ export function makePopover(tell) {
     addEventListener('scroll', hide, {passive: true, capture: true});
   }
 
-  return {node, show, hide, watch};
+  return {node, show, hide, dismiss, watch};
 }
 
 /** Below the cell, or above it where there is no room; never outside the window. */

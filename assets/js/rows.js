@@ -83,7 +83,7 @@ export function emptyRow({iteration, empty, loading}) {
   return h('div', {class: `row to-come${loading ? ' loading' : ''}`, 'aria-hidden': 'true'},
     h('div', {class: 'row-name'}, h('b', {}, String(iteration + 1)), h('span', {}, 'iteration')),
     h('div', {class: 'candidates'}, Array.from({length: shown}, () => h('span', {class: 'candidate'}, h('span', {class: 'frame'}), h('span', {class: 'reward'}, '\u00a0')))),
-    loading ? h('p', {class: 'under note'}, `Fetching ${plural(empty, 'candidate')}\u2026`) : null);
+    h('div', {class: 'under'}, h('p', {}, loading ? `Fetching ${plural(empty, 'candidate')}\u2026` : '\u00a0'), h('p', {class: 'row-line'}, '\u00a0')));
 }
 
 /** The last row: what the step led to; while the step is under way it holds the place. */
@@ -96,6 +96,11 @@ export function usedRow({image, reward, text}, open) {
         h('span', {class: 'frame'}, picture(image, '')), h('span', {class: 'reward'}, told))
       : h('span', {class: 'taken'}, h('span', {class: 'frame'}), h('span', {class: 'reward'}, '\u00a0')),
     h('p', {class: 'used-text'}, image ? text : '')));
+}
+
+/** In place of rows, where a step has no candidates: why, and the step's guess large. */
+export function plainRow({why, image}) {
+  return h('div', {class: 'plain', role: 'row'}, image ? picture(image, 'The guess after this step') : null, h('p', {role: 'gridcell'}, why));
 }
 
 /** What is shown of a row, as plain values: it is drawn anew only when they have changed. */

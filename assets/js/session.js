@@ -3,7 +3,7 @@
 // The server sends messages {kind: open | update | notice | empty}; the page alone knows which session is open, so a
 // late answer about another one is dropped here. Moving the cursor is a matter of this page: no server hears of it.
 import {h, fill, keyed} from './dom.js';
-import {LIVE, explanation, sentence} from './words.js';
+import {LIVE, explanation, plural, sentence} from './words.js';
 import {merged, scoredCount} from './view.js';
 import {fromText, newestPlace, openingPlace, same, settled} from './cursor.js';
 import {makeActions} from './actions.js';
@@ -19,13 +19,14 @@ import {makeLightbox} from './lightbox.js';
 import {makeHelp} from './help.js';
 import {makePill} from './pill.js';
 import {begun} from './chooser.js';
+import {lostCount} from './finish.js';
 import {steadily} from './steady.js';
 
 export function mount({element, props, watch, trigger}) {
   const root = element.querySelector('.lab-session');
   const state = {
     view: null, titles: {}, cursor: {step: 0, iteration: 0, candidate: 0}, following: true, known: 0, ahead: [],
-    asked: null, choosing: null, finishAsked: new Set(), notice: '', first: false,
+    asked: null, choosing: null, finishAsked: new Set(), finishTold: [], notice: '', first: false,
   };
   let lastPoll = Date.now();
 
@@ -40,7 +41,7 @@ export function mount({element, props, watch, trigger}) {
     current: () => state.view,
   });
   const queue = makeQueueWatch(ahead => { state.ahead = ahead; drawAll(); });
-  const actions = makeActions({state, draw: drawAll, trigger, wake});
+  const actions = makeActions({state, draw: drawAll, trigger, wake, go: () => follow()});
   const move = to => moveTo(settled(state.view, {...state.cursor, ...to}), true);
   const enlarge = (items, key) => lightbox.open(items, items.findIndex(item => item.key === key), item => item.place && move(item.place));
   const head = makeHead({send: actions.send}), film = makeFilm({select: step => move({step})});
@@ -118,7 +119,7 @@ export function mount({element, props, watch, trigger}) {
   function open({view, titles, notice: text, first, mine}) {
     const linked = mine ? null : fromText(address.placeOf(view.id));
     Object.assign(state, {
-      view, titles: titles || {}, asked: null, choosing: null, finishAsked: new Set(), ahead: [], notice: sentence(text), first: Boolean(first),
+      view, titles: titles || {}, asked: null, choosing: null, finishAsked: new Set(), finishTold: [], ahead: [], notice: sentence(text), first: Boolean(first),
       following: !linked, known: scoredCount(view), cursor: linked ? settled(view, linked) : openingPlace(view),
     });
     if (mine) address.name(view.id);
@@ -127,7 +128,10 @@ export function mount({element, props, watch, trigger}) {
 
   function update(view) {
     if (!state.view || view.id !== state.view.id || view.seq < state.view.seq) return;
-    Object.assign(state, {view: merged(state.view, view), asked: null});
+    const before = state.view, now = merged(before, view), lost = lostCount(before, now);
+    for (const key of state.finishTold.splice(0)) state.finishAsked.delete(key); // the view itself tells of them from here on
+    Object.assign(state, {view: now, asked: null});
+    if (lost) state.notice = `${plural(lost, 'candidate')} could not be finished${now.finish_error ? `: ${sentence(now.finish_error)}` : '.'}`;
     if (LIVE.includes(view.state) && view.job && view.job.refusal) state.notice = sentence(view.job.refusal);
     state.choosing = begun(state.view, state.choosing);
     if (!LIVE.includes(view.state)) state.known = scoredCount(state.view);

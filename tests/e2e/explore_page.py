@@ -1,8 +1,11 @@
 """Page Explore as a person uses it: named places and gestures, so that tests read as stories."""
 
 import re
+import time
 
 from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.fake_lab import FakeLab
 
 
 class Explore:
@@ -70,3 +73,23 @@ class Explore:
     @property
     def cards(self) -> Locator:
         return self.page.locator(".cards .arm")
+
+
+def standing(lab: FakeLab, iterations: int, prompt: str = "a photo of two green triangles") -> str:
+    """A session of the lab's that is paused after so many iterations, however busy the machine is; its id."""
+    record = lab.start_session({"prompt": prompt, "rewards": {"shapes-clip": 1.0, "shapes-verifier": 0.0}})
+    lab.command(record, "pause")
+    while True:
+        until_paused(lab, record)
+        if len(lab.sessions[record].view["iterations"]) >= iterations:
+            return record
+        lab.command(record, "step")
+
+
+def until_paused(lab: FakeLab, record: str) -> None:
+    """Wait for the session to have followed its last order."""
+    for _ in range(600):
+        if lab.sessions[record].mode == "paused":
+            return
+        time.sleep(0.05)
+    raise AssertionError("the session did not pause")

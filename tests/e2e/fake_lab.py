@@ -72,6 +72,7 @@ class FakeLab:
         finish_seconds: float = 0.3,
     ):
         self.artifacts = Artifacts(folder)
+        self.database = None  # what is kept in one (measurements) has tests of its own
         self.delay = delay
         self.broken = broken
         self.detailed = detailed

@@ -1,7 +1,6 @@
 """The one cursor of page Explore: keys, clicks, the address, and following a running search."""
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from core.config import ExploreConfig, SearchConfig
-from tests.e2e.explore_page import Explore
+from tests.e2e.explore_page import Explore, standing, until_paused
 from tests.e2e.fake_lab import FakeLab
 
 WIDE = SearchConfig("wide", num_candidates=40, num_iterations=2)
@@ -183,51 +182,67 @@ def test_a_candidate_opens_large_and_its_arrows_move_the_cursor(page: Page, site
     expect(large).to_contain_text("Step 6, the noise that was used")
 
 
-def test_once_moved_nothing_moves_and_a_pill_counts_what_is_new(page: Page, site: str) -> None:
-    shown = Explore(page, site)
-    shown.run()
-    expect(page.locator(".row[data-iteration='2']")).to_be_visible()
+def test_once_moved_nothing_moves_and_a_pill_counts_what_is_new(page: Page, site: str, lab: FakeLab) -> None:
+    record = standing(lab, 3)
+    shown = Explore(page, site, f"?session={record}")
+    expect(shown.rows).to_have_count(3)
     expect(page.locator(".pill")).to_be_hidden()
     shown.click_candidate(1, 2)
-    step = page.locator(".board h3").first.inner_text()
-    place = page.locator(".candidate.at")
+    step, place, pill = (
+        page.locator(".board h3").first.inner_text(),
+        page.locator(".candidate.at"),
+        page.locator(".pill"),
+    )
+    expect(pill).to_have_text("Follow live")
     page.mouse.wheel(0, 400)
     page.wait_for_timeout(300)
     top = place.bounding_box()
-    pill = page.locator(".pill")
-    expect(pill).to_have_text(re.compile(r"\d+ new candidates"))
-    counted = int(re.findall(r"\d+", pill.inner_text())[0])
-    assert counted % 5 == 0
-    expect(pill).to_have_text(f"\u2193 {counted + 25} new candidates")
-    assert page.locator(".board h3").first.inner_text() == step
+    for count in (5, 10, 10, 15):  # the third is the step itself, after its last iteration
+        lab.command(record, "step")
+        until_paused(lab, record)
+        expect(pill).to_have_text(f"\u2193 {count} new candidates")
+    expect(page.locator(".board h3").first).to_have_text(step)
     after = place.bounding_box()
     assert top and after and abs(top["y"] - after["y"]) < 1.5, "what is looked at has moved"
-    assert re.search(r"at=\d+\.0\.1", page.url)
+    page.wait_for_url(re.compile(r"at=\d+\.0\.1"))
     pill.click()
     expect(pill).to_be_hidden()
     expect(page.locator(".board h3").first).not_to_have_text(step)
     page.wait_for_url(lambda url: "at=" not in url)
+    lab.command(record, "cancel")
+
+
+def test_while_following_the_cursor_is_at_the_newest_iteration(page: Page, site: str, lab: FakeLab) -> None:
+    record = standing(lab, 2)
+    shown = Explore(page, site, f"?session={record}")
+    for iteration in (1, 2):
+        row = page.locator(f".row[data-iteration='{iteration}']")
+        expect(row).to_have_class(re.compile(r"\bat\b"))
+        expect(row.locator(".candidate.best")).to_have_class(re.compile(r"\bat\b"))
+        lab.command(record, "step")
     shown.press("Stop")
     shown.expect_state("cancelled")
 
 
 def test_leaving_and_coming_back_misses_and_doubles_nothing(browser: Browser, site: str, lab: FakeLab) -> None:
+    record = standing(lab, 2)
     first = browser.new_page(viewport={"width": 1440, "height": 1000})
-    shown = Explore(first, site)
-    record = shown.run()
-    expect(shown.rows.nth(1)).to_be_visible()
+    expect(Explore(first, site, f"?session={record}").rows).to_have_count(2)
     first.close()
-    time.sleep(1)
+    lab.command(record, "step")
+    until_paused(lab, record)
     second = browser.new_page(viewport={"width": 1440, "height": 1000})
+    second.add_init_script("addEventListener('lab:view', event => { window.view = event.detail.view; })")
     again = Explore(second, site, f"?session={record}")
-    second.evaluate("addEventListener('lab:view', event => { window.view = event.detail.view; })")
+    expect(again.rows).to_have_count(3)
+    again.press("Continue")
     again.expect_state("succeeded", 60_000)
     view = lab.session_view(record)
     assert view
     mine = second.evaluate("window.view")
     for name in ("iterations", "steps", "arms"):
         assert mine[name] == view[name], name
-    for step in {row["step"] for row in view["iterations"]}:
+    for step in sorted({row["step"] for row in view["iterations"]}):
         again.cells.nth(step).locator("button").click()
         expect(again.rows).to_have_count(5)
         expect(again.rows.locator(".candidate")).to_have_count(25)
@@ -250,7 +265,7 @@ def test_steps_that_are_not_in_the_view_are_fetched_once(page: Page, large: str)
 def test_many_candidates_are_folded_and_say_so(page: Page, large: str) -> None:
     shown = Explore(page, large)
     row = shown.rows.first
-    expect(row.locator(".fold")).to_contain_text("of 100 shown")
+    expect(row.locator(".fold")).to_contain_text("The 20 highest of 100 are shown")
     before = row.locator(".candidate").count()
     row.get_by_role("button", name=f"Show the other {100 - before}").click()
     expect(row.locator(".candidate")).to_have_count(100)

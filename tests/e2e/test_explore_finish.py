@@ -7,7 +7,7 @@ import gradio as gr
 from playwright.sync_api import Page, expect
 
 from app.ui.explore import ExplorePage
-from tests.e2e.explore_page import Explore
+from tests.e2e.explore_page import Explore, standing
 from tests.e2e.fake_lab import FakeLab
 
 
@@ -57,18 +57,16 @@ def test_a_whole_iteration_is_finished(page: Page, site: str, lab: FakeLab) -> N
 
 def test_a_refused_finish_is_told_and_can_be_tried_again(page: Page, site: str, lab: FakeLab) -> None:
     Explore(page, site, f"?session={lab.recorded}&at=4.1.0")
-    page.evaluate("window.fetch = () => Promise.reject(new TypeError('gone'))")
+    page.evaluate("() => { window.fetch = () => Promise.reject(new TypeError('gone')); }")
     page.get_by_role("button", name="Finish from here").click()
     expect(page.locator(".notice.bad")).to_contain_text("The lab does not answer")
     expect(page.get_by_role("button", name="Finish from here")).to_be_enabled()
 
 
 def test_elites_are_chosen_by_hand(page: Page, site: str, lab: FakeLab) -> None:
-    shown = Explore(page, site)
-    record = shown.run()
-    expect(shown.rows.nth(1)).to_be_visible()
-    page.get_by_role("button", name="Pause and choose the kept ones yourself").click()
-    shown.expect_state("paused")
+    record = standing(lab, 2)
+    shown = Explore(page, site, f"?session={record}")
+    page.get_by_role("button", name="Choose the kept ones yourself", exact=True).click()
     chooser = page.locator(".chooser")
     expect(chooser).to_contain_text("tick the candidates")
     newest = page.locator(".row:has(.ticking)")
@@ -88,12 +86,24 @@ def test_elites_are_chosen_by_hand(page: Page, site: str, lab: FakeLab) -> None:
     page.keyboard.press("Space")
     expect(ticked).to_have_count(3)
     chooser.get_by_role("button", name="one iteration more").click()
-    shown.expect_state("paused")
+    expect(shown.rows).to_have_count(iteration + 2)
     assert row_of(lab, record, step, iteration)["elites"] == mine
     chosen = page.locator(f".row[data-iteration='{iteration}']")
     expect(chosen.locator(".by-hand")).to_have_text("kept by hand")
     expect(chosen.locator(".candidate.elite")).to_have_count(3)
     assert [kind for one, kind in lab.commands if one == record][-2:] == ["elites", "step"]
+    shown.press("Stop")
+    shown.expect_state("cancelled")
+
+
+def test_choosing_in_a_running_session_pauses_it_first(page: Page, site: str, lab: FakeLab) -> None:
+    record = standing(lab, 2)
+    shown = Explore(page, site, f"?session={record}")
+    lab.sessions[record].view |= {"state": "running", "seq": lab.sessions[record].view["seq"] + 1}
+    page.get_by_role("button", name="Pause and choose the kept ones yourself").click()
+    expect(page.locator(".row:has(.ticking)")).to_have_attribute("data-iteration", "2")
+    page.get_by_role("button", name="Leave it to the search").click()
+    expect(page.locator(".ticking")).to_have_count(0)
     shown.press("Stop")
     shown.expect_state("cancelled")
 

@@ -260,6 +260,37 @@ def test_a_session_that_searched_nothing_is_not_called_a_search(page: Page, shor
     expect(page.locator(".verdict")).not_to_contain_text("the search")
 
 
+def test_a_blind_search_is_told_as_blind(page: Page, serve: Callable[[Any], str], tmp_path: Any) -> None:
+    config = ExploreConfig("a photo of a blue star", search=PRESETS["random-elites"], arms=("ode",))
+    shown = Explore(page, serve(FakeLab(tmp_path, recorded=config)))
+    expect(page.locator(".legend")).to_contain_text("kept: 2 drawn blindly, whatever their rewards")
+    expect(page.locator(".lead-in")).to_contain_text("which 2 are kept is drawn blindly")
+    expect(page.locator(".inspector .numbers")).to_contain_text("not followed")
+    for part in (".head", ".board", ".outcome"):
+        expect(page.locator(part)).not_to_contain_text(re.compile("optimised|climb"))
+    kept = shown.rows.nth(0).locator(".candidate.elite").first
+    kept.click()
+    expect(page.locator(".inspector .tags")).to_contain_text("kept (drawn blindly)")
+
+
+def test_a_recording_is_not_called_the_newest_session(page: Page, serve: Callable[[Any], str], tmp_path: Any) -> None:
+    lab = FakeLab(tmp_path)
+    lab.sessions[lab.recorded or ""].view["job"] = None
+    Explore(page, serve(lab))
+    expect(page.locator(".notice.hint")).to_contain_text("A search that came with the lab")
+
+
+def test_a_waiting_session_names_who_is_ahead(page: Page, site: str, lab: FakeLab) -> None:
+    ahead = lab._add(ExploreConfig("a photo of two red stars"))
+    lab.sessions[ahead].view["state"] = "running"
+    waiting = lab._add(ExploreConfig("a photo of a green square"))
+    shown = Explore(page, site, f"?session={waiting}")
+    shown.expect_state("pending")
+    expect(shown.status).to_have_text("Waiting behind \u201ca photo of two red stars\u201d, which runs now.")
+    for one in (ahead, waiting):
+        lab.sessions[one].view["state"] = "cancelled"
+
+
 def test_the_last_row_shows_what_the_chosen_noise_led_to(page: Page, site: str) -> None:
     shown = Explore(page, site)
     shown.cells.nth(5).locator("button").click()
