@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app.flags import add_plugin_flag, add_search_flags, read_search, told
+from app.measure_flags import add_measure_flags, read_body
 from app.plugins import check_plugin, load_plugins
 from app.settings import RECORDED, read_settings
 from core import config as settings
@@ -76,18 +77,19 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("record", metavar="RECORD", help="its id, the beginning of it, or `newest`")
     export.add_argument("--to", type=Path, metavar="FILE.zip|FOLDER", help="(default: session-ID.zip here)")
     doctor = _command(commands, "doctor", _doctor, "what this machine has of what the lab needs")
-    for command in (serve, worker, search, doctor):
-        add_plugin_flag(command)
     check = _command(commands, "check-plugin", _check_plugin, "does what a plug-in brings keep to the rules?")
     check.add_argument("file", type=Path, metavar="FILE.py")
     reliable = _command(commands, "reliability", _reliability, "does an estimate's reward predict the final picture's?")
     reliable.add_argument(
-        "--from-array", type=Path, required=True, metavar="FILE.npz", help="arrays proxy (P, K, S), truth (P, K[, S])"
+        "--from-array", type=Path, metavar="FILE.npz", help="arrays proxy (P, K, S), truth (P, K[, S]): measure nothing"
     )
     reliable.add_argument("--num-elites", type=int, default=2, help="how many a search would keep (default: 2)")
     reliable.add_argument("--draw", type=int, metavar="k", help="judge searches that see k random candidates of the K")
     reliable.add_argument("--seed", type=int, default=0, help="of the bootstrap and the draws (default: 0)")
-    reliable.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    reliable.add_argument("--json", action="store_true", help="JSON instead of a table; measuring, an object a line")
+    add_measure_flags(reliable)
+    for command in (serve, worker, search, doctor, reliable):
+        add_plugin_flag(command)
     demo = _command(commands, "record-demo", _record_demo, "make the recording that a fresh lab opens with")
     demo.add_argument("--prompt", default=DEMO_PROMPT)
     demo.add_argument("--seed", type=int, default=0)
@@ -163,11 +165,22 @@ def _check_plugin(asked: argparse.Namespace) -> int:
 
 
 def _reliability(asked: argparse.Namespace) -> int:
-    from app.reliability import reliability
+    if asked.from_array is not None:
+        from app.reliability import reliability
 
-    return reliability(
-        asked.from_array, num_elites=asked.num_elites, draw=asked.draw, seed=asked.seed, as_json=asked.json
-    )
+        return reliability(
+            asked.from_array, num_elites=asked.num_elites, draw=asked.draw, seed=asked.seed, as_json=asked.json
+        )
+    from app.measure_command import measure_here
+    from app.services import Lab
+
+    body = read_body(asked)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that its record says how it ended
+    lab = Lab(read_settings(asked.data_dir))
+    try:
+        return measure_here(lab, body, as_json=asked.json)
+    finally:
+        lab.close()
 
 
 def _record_demo(asked: argparse.Namespace) -> int:

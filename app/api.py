@@ -11,10 +11,11 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from app.api_figures import figure_routes
+from app.api_reliability import reliability_routes
 from app.api_reuse import reuse_routes
 from app.api_status import status_routes
 from app.bodies import Body, TooLarge
-from core.errors import LabError, NotFound
+from core.errors import ConfigError, LabError, NotFound
 
 if TYPE_CHECKING:
     from app.services import Lab
@@ -26,16 +27,24 @@ def mount(app: FastAPI, lab: "Lab") -> None:
     """Put every route under /lab/api, and the answers to what goes wrong there."""
     for kind, status in ((LabError, 422), (NotFound, 404), (TooLarge, 413)):
         app.add_exception_handler(kind, _answer(status))
-    for routes in (record_routes, queue_routes, session_routes, figure_routes, status_routes, reuse_routes):
+    each = (record_routes, queue_routes, session_routes, figure_routes, status_routes, reuse_routes, reliability_routes)
+    for routes in each:
         app.include_router(routes(lab), prefix=PREFIX)
 
 
 def _answer(status: int) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
     async def answer(_request: Request, error: Exception) -> JSONResponse:
-        # A message may quote what was sent, and that may be half of a surrogate pair.
-        return JSONResponse({"detail": str(error).encode("utf-8", "replace").decode()}, status)
+        told: dict[str, Any] = {"detail": _readable(str(error))}
+        if isinstance(error, ConfigError):
+            told["problems"] = {_readable(field): _readable(text) for field, text in error.problems.items()}
+        return JSONResponse(told, status)
 
     return answer
+
+
+def _readable(text: str) -> str:
+    """A message may quote what was sent, and that may be half of a surrogate pair."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def record_routes(lab: "Lab") -> APIRouter:

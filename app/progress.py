@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from core import plan
 from core.config import ExploreConfig
+from core.events import Cost
+from core.measure_config import MeasureConfig
 from core.models import registry as models
 from core.schedule import shifted
 
@@ -17,6 +19,11 @@ def nfe_per_velocity(config: ExploreConfig) -> int:
 def planned_nfe(config: ExploreConfig, sigmas: Sequence[float] | None = None) -> int:
     """What a session will spend in all; `sigmas` are its own once it has begun."""
     return plan.total_nfe(config, sigmas or shifted(config.num_steps), nfe_per_velocity(config))
+
+
+def planned(config: MeasureConfig) -> Cost:
+    """What a reliability measurement will cost in all; its seconds are not known."""
+    return plan.measurement_cost(config, nfe_per_velocity(config.base))
 
 
 def fraction(done: float, planned: float) -> float | None:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.progress import fraction, planned_nfe
+from app.progress import fraction, planned, planned_nfe
+from core import measure_config
 from core.config import from_dict
 from core.errors import ConfigError, LabError
 from storage import records
@@ -57,8 +58,11 @@ def progress_of(nfe: int, config: Any, sigmas: Any) -> float | None:
 
 
 def planned_of(config: Any, sigmas: Any) -> int | None:
-    """The evaluations planned by a stored config; None for one that this version cannot read any more."""
+    """The evaluations planned by a stored config, a session's or a measurement's; None for one that this version cannot
+    read any more."""
     try:
+        if "base" in config:
+            return planned(measure_config.from_dict(config)).nfe
         return planned_nfe(from_dict(config), sigmas)
     except ConfigError:
         return None

@@ -11,7 +11,7 @@ from app.access import Access
 from app.locks import only_server
 from app.services import Lab
 from app.settings import Settings
-from app.supervisor import Supervisor
+from app.supervisor import Supervisor, worker_command
 from core.errors import LabError
 from storage import jobs
 
@@ -32,11 +32,6 @@ def serve(settings: Settings, access: Access, port: int) -> int:
             return _serve(lab, access, listener)
         finally:
             lab.close()
-
-
-def worker_command(settings: Settings) -> list[str]:
-    """How a worker over the same data folder is started; addresses and devices reach it through the environment."""
-    return [sys.executable, "-m", "app", "worker", "--data-dir", str(settings.data_dir)]
 
 
 def _serve(lab: Lab, access: Access, listener: socket.socket) -> int:

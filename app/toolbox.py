@@ -7,12 +7,14 @@ from typing import Any
 
 from app.recorder import from_numpy
 from core.config import ExploreConfig, SearchConfig
-from core.events import CandidateFinished, ExploreEvent
+from core.events import CandidateFinished, ExploreEvent, MeasureStarted, SiblingsMeasured
 
 log = logging.getLogger(__name__)
 
 Explore = Callable[..., Generator[ExploreEvent, tuple[int, ...] | None, None]]
 Finish = Callable[..., Iterator[CandidateFinished]]
+Measure = Callable[..., Iterator[SiblingsMeasured]]
+Schedule = Callable[..., MeasureStarted]
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Toolbox:
     finish: Finish
     load_model: Callable[[str], Any]
     load_reward: Callable[[str], Any]
+    measure: Measure
+    schedule: Schedule
     to_tensor: Callable[[Any], Any] = from_numpy
     set_threads: Callable[[int], None] = lambda count: None
 
@@ -40,6 +44,7 @@ def torch_toolbox(device: str = "auto") -> Toolbox:
 
     from core.explore import explore
     from core.finish import finish
+    from core.measure import measure, schedule
     from core.models.registry import load_model
     from core.rewards.registry import load_reward
 
@@ -47,6 +52,8 @@ def torch_toolbox(device: str = "auto") -> Toolbox:
     return Toolbox(
         explore=explore,
         finish=finish,
+        measure=measure,
+        schedule=schedule,
         load_model=lambda model_id: load_model(model_id, device=place),
         load_reward=lambda name: load_reward(name, device=place),
         set_threads=torch.set_num_threads,

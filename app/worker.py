@@ -9,16 +9,18 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from app import measuring
 from app.orders import Orders, Position, position_of, read_orders
 from app.presence import announce
 from app.recorder import Recorder, place_of
 from app.settings import Settings
+from app.supervisor import Supervisor, worker_command
 from app.toolbox import Resident, Toolbox, torch_toolbox
 from core.config import ExploreConfig
 from core.errors import LabError
@@ -31,6 +33,8 @@ from storage.finishes import finished_candidates
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 20.0
+INTERACTIVE, BATCH = "interactive", "batch"
+NICENESS = 10  # of a batch job: whoever waits at a page comes first
 RESULTS = (IterationScored, StepCommitted, ArmFinished)
 
 
@@ -76,7 +80,7 @@ class Worker:
 
     def _perform(self, claim: jobs.Claim, stop: threading.Event) -> None:
         """Work on a job until it ends, pauses or `stop` is set; what goes wrong with it ends it and not the worker."""
-        work = self._finish if claim.kind == jobs.FINISH else self._explore
+        work = {jobs.FINISH: self._finish, jobs.MEASURE: self._measure}.get(claim.kind, self._explore)
         try:
             with self._renewing(claim):
                 work(claim, stop)
@@ -167,6 +171,9 @@ class Worker:
             with self.database.write() as tx:
                 jobs.finish(tx, claim, "succeeded")
 
+    def _measure(self, claim: jobs.Claim, stop: threading.Event) -> None:
+        measuring.perform(self.database, self.artifacts, self.resident, claim, stop)
+
     def _may_go_on(self, claim: jobs.Claim, stop: threading.Event) -> bool:
         """Whether a roll-out may go on: it can be cancelled, and goes back to the queue when the worker stops."""
         with self.database.write() as tx:
@@ -241,8 +248,14 @@ def work(
     *,
     owner: str | None = None,
     supervised: bool = False,
+    lane: str = INTERACTIVE,
+    command: Sequence[str] = (),
 ) -> int:
-    """Run a worker in this process until SIGTERM, Ctrl-C or, supervised, until the parent closes standard input."""
+    """Run a worker in this process until SIGTERM, Ctrl-C or, supervised, until the parent closes standard input.
+
+    In the lane "batch" it takes one job and ends. An interactive worker starts such a process whenever a batch job
+    waits; `command` is how a worker over the same folder is started where that is not this program.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     stop = threading.Event()
@@ -250,23 +263,41 @@ def work(
         signal.signal(number, lambda *_: _stop_or_leave(stop))
     if supervised:
         threading.Thread(target=_watch_parent, args=(stop,), name="parent", daemon=True).start()
-    tell_ready = announce(settings.data_dir, settings.device)
     database = open_database(settings.database)
     try:
-        worker = Worker(
-            database,
-            Artifacts(settings.artifacts_dir),
-            toolbox(settings.device),
-            owner=owner,
-            poll_seconds=settings.poll_seconds,
-        )
-        worker.resident.warm_up()
-        tell_ready()
-        log.info("ready")
-        worker.run(stop)
+        artifacts, tools, poll = Artifacts(settings.artifacts_dir), toolbox(settings.device), settings.poll_seconds
+        worker = Worker(database, artifacts, tools, owner=owner, lane=lane, poll_seconds=poll)
+        if lane == INTERACTIVE:
+            _work_interactively(worker, settings, stop, command or worker_command(settings))
+        else:
+            os.nice(NICENESS)
+            worker.run_one(stop)
     finally:
         database.dispose()
     return 0
+
+
+def _work_interactively(worker: Worker, settings: Settings, stop: threading.Event, command: Sequence[str]) -> None:
+    """Keep the usual model loaded; long jobs run beside, in a process whose memory is gone when it ends."""
+
+    def batch_waits() -> bool:
+        with worker.database.read() as tx:
+            return jobs.waiting(tx, lane=BATCH)
+
+    def free(owner: str) -> None:
+        with worker.database.write() as tx:
+            jobs.expire(tx, owner)
+
+    tell_ready = announce(settings.data_dir, settings.device)
+    beside = Supervisor([*command, "--lane", BATCH], free, wanted=batch_waits)
+    worker.resident.warm_up()
+    tell_ready()
+    log.info("ready")
+    beside.start()
+    try:
+        worker.run(stop)
+    finally:
+        beside.stop(DRAIN_SECONDS)
 
 
 def _stop_or_leave(stop: threading.Event) -> None:

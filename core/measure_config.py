@@ -21,7 +21,7 @@ ESTIMATE_HELP: dict[Estimate, str] = {
 }
 START_RANGE = (0.01, 0.99)
 NUM_MEAN = 3  # guesses in "mean-of-3"
-MAX_PROMPTS, MAX_SEEDS, MAX_SIBLINGS = 200, 50, 256
+MAX_PROMPTS, MAX_SEEDS, MAX_SIBLINGS, MAX_ROWS = 200, 50, 256, 1_000
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ def problems_of(config: MeasureConfig) -> dict[str, str]:
             found["seeds"] = problem
     if "seeds" not in found and not 1 <= len(set(config.seeds)) == len(config.seeds) <= MAX_SEEDS:
         found["seeds"] = f"expected 1 to {MAX_SEEDS} different seeds, got {len(config.seeds)}"
+    if not found and len(config.pairs) > MAX_ROWS:
+        found["seeds"] = f"expected at most {MAX_ROWS:,} prompts times seeds, got {len(config.pairs):,}"
     if not _whole(config.num_siblings, 2, MAX_SIBLINGS):
         found["num_siblings"] = f"expected a whole number from 2 to {MAX_SIBLINGS}, got {config.num_siblings!r:.60}"
     elif not _whole(config.num_elites, 1, config.num_siblings):

@@ -12,6 +12,7 @@ out of the correlations and counted. Figures that cannot be computed are NaN.
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -183,9 +184,12 @@ def spearman(a: Array, b: Array) -> float:
 
 def kendall(a: Array, b: Array) -> float:
     """Kendall's tau-b; NaN where one side is constant."""
-    return float(stats.kendalltau(a, b).statistic)
+    first, second = (np.sign(side[:, None] - side) for side in (a, b))
+    size = math.sqrt(float((first * first).sum()) * float((second * second).sum()))
+    return float((first * second).sum()) / size if size else math.nan
 
 
+@cache
 def selection_intensity(count: int, top: int) -> float:
     """i(K, T): the expected mean of the largest `top` of `count` standard normals; i(5, 1) = 1.163."""
     if not 1 <= top <= count:
@@ -241,16 +245,16 @@ def _choose(
 def _bootstrap_median(
     values: Array, groups: Array, num_bootstrap: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """95% interval of the median when whole groups (prompts) are drawn again."""
+    """95% interval of the median when whole groups (prompts) are drawn again; NaN for one group, which tells none."""
     names = np.unique(groups)
-    if len(values) == 0:
+    if len(names) < 2:
         return math.nan, math.nan
     members = [values[groups == name] for name in names]
-    medians = [
-        np.median(np.concatenate([members[i] for i in rng.integers(len(names), size=len(names))]))
-        for _ in range(num_bootstrap)
-    ]
-    return _interval(np.array(medians))
+    table = np.full((len(names), max(map(len, members))), np.nan)
+    for line, own in zip(table, members, strict=True):
+        line[: len(own)] = own
+    drawn = table[rng.integers(len(names), size=(num_bootstrap, len(names)))].reshape(num_bootstrap, -1)
+    return _interval(np.nanmedian(drawn, axis=1) if np.isnan(table).any() else np.median(drawn, axis=1))
 
 
 def _null_median(rows: Sequence[Pairs], rng: np.random.Generator) -> tuple[float, float]:
@@ -259,10 +263,33 @@ def _null_median(rows: Sequence[Pairs], rng: np.random.Generator) -> tuple[float
         return math.nan, math.nan
     shuffled = []
     for proxy, truth in rows:
-        a, b = (stats.zscore(stats.rankdata(side)) for side in (proxy, truth))
+        a, b = (_standardised(stats.rankdata(side)) for side in (proxy, truth))
         order = np.argsort(rng.random((NUM_PERMUTATIONS, len(a))), axis=1)
         shuffled.append((b[order] * a).mean(axis=1))
     return _interval(np.median(shuffled, axis=0))
+
+
+def mean_interval(
+    values: Array, groups: Array, *, num_bootstrap: int = 1000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean of values (P,) and its 95% interval when whole groups (prompts) are drawn again; NaN are left out.
+
+    One group tells no interval: its bounds are NaN.
+    """
+    finite = np.isfinite(values)
+    if not finite.any():
+        return math.nan, math.nan, math.nan
+    names, index = np.unique(np.asarray(groups)[finite], return_inverse=True)
+    sums, counts = np.bincount(index, weights=values[finite]), np.bincount(index)
+    mean = float(sums.sum() / counts.sum())
+    if len(names) < 2:
+        return mean, math.nan, math.nan
+    drawn = np.random.default_rng(seed).integers(len(names), size=(num_bootstrap, len(names)))
+    return mean, *_interval(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
+
+
+def _standardised(values: Array) -> Array:
+    return (values - values.mean()) / values.std()
 
 
 def _interval(values: Array) -> tuple[float, float]:

@@ -157,6 +157,15 @@ def measured(tx: Session, record_id: str, rows: list[int]) -> list[sa.Row]:
     return list(tx.execute(wanted.order_by(siblings.c.row, siblings.c.step)))
 
 
+def shown(tx: Session, record_id: str) -> dict[int, list[tuple[int, str]]]:
+    """By row, the steps that are stored, each with the name of its sheet of final pictures."""
+    query = sa.select(siblings.c.row, siblings.c.step, siblings.c.finals).where(siblings.c.record_id == record_id)
+    found: dict[int, list[tuple[int, str]]] = {}
+    for row, step, finals in tx.execute(query.order_by(siblings.c.row, siblings.c.step)).tuples():
+        found.setdefault(row, []).append((step, finals))
+    return found
+
+
 def in_turns(rows: list[int], steps: int) -> Iterator[list[int]]:
     """The rows in portions that a short look can read."""
     size = max(1, _ROWS_AT_ONCE // max(1, steps))

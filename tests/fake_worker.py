@@ -1,4 +1,4 @@
-"""A worker process over the fake engine: `python -m tests.fake_worker --data-dir D [--supervised --owner NAME]`."""
+"""A worker process over the fake engine: `python -m tests.fake_worker --data-dir D [--supervised ...] [--lane L]`."""
 
 import argparse
 import sys
@@ -12,5 +12,8 @@ if __name__ == "__main__":
     parser.add_argument("--data-dir")
     parser.add_argument("--supervised", action="store_true")
     parser.add_argument("--owner")
+    parser.add_argument("--lane", default="interactive")
     asked = parser.parse_args()
-    sys.exit(work(read_settings(asked.data_dir), paced_toolbox, owner=asked.owner, supervised=asked.supervised))
+    again = [sys.executable, "-m", "tests.fake_worker", "--data-dir", asked.data_dir]
+    settings, how = read_settings(asked.data_dir), {"owner": asked.owner, "supervised": asked.supervised}
+    sys.exit(work(settings, paced_toolbox, **how, lane=asked.lane, command=again))

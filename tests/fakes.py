@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.toolbox import Toolbox
-from core.config import ExploreConfig
+from core.config import READINGS, RESULT_MODES, ExploreConfig
 from core.errors import ModelError, RewardError
 from core.events import (
     ArmFinished,
@@ -18,10 +18,14 @@ from core.events import (
     ExploreEvent,
     ExploreState,
     IterationScored,
+    MeasureStarted,
+    Returned,
     SessionFinished,
     SessionStarted,
+    SiblingsMeasured,
     StepCommitted,
 )
+from core.measure_config import MeasureConfig
 from core.schedule import in_window, shifted
 
 SHAPE = (1, 2, 3, 3)
@@ -105,6 +109,65 @@ def fake_finish(
         )
 
 
+def fake_schedule(config: MeasureConfig, model: FakeModel) -> MeasureStarted:
+    sigmas = tuple((config.start_sigma or 1.0) * sigma for sigma in shifted(config.base.num_steps))
+    return MeasureStarted(sigmas, (0.5,) * config.base.num_steps, (0.1,) * config.base.num_steps)
+
+
+def fake_measure(
+    config: MeasureConfig, model: FakeModel, rewards: Mapping[str, Callable], *, done: frozenset[int] = frozenset()
+) -> Iterator[SiblingsMeasured]:
+    """Guesses that come nearer to the truth with every step, the multi-step ones faster."""
+    sigmas = fake_schedule(config, model).sigmas
+    for row, (prompt, seed) in enumerate(config.pairs):
+        for step in config.measured_steps if row not in done else ():
+            model.before(f"siblings {row} {step}")
+            yield _siblings(config, row, prompt, seed, step, sigmas)
+
+
+def _siblings(
+    config: MeasureConfig, row: int, prompt: str, seed: int, step: int, sigmas: Sequence[float]
+) -> SiblingsMeasured:
+    rng, count = np.random.default_rng([seed, row, step]), config.num_siblings
+    names, near = list(config.base.rewards), step / config.base.num_steps
+
+    def rewards(values: np.ndarray) -> dict[str, tuple[float, ...]]:
+        each = {name: tuple((values * (index + 1)).tolist()) for index, name in enumerate(names)}
+        total = np.sum([np.multiply(each[name], weight) for name, weight in config.base.rewards.items()], axis=0)
+        return each | {"total": tuple(total.tolist())}
+
+    def means(value: float) -> dict[str, float]:
+        return {name: values[0] for name, values in rewards(np.array([value])).items()}
+
+    truth, walked = rng.normal(size=count), float(rng.normal())
+    noise = rng.normal(size=count) * (1 - near) * 2
+    proxy = {name: rewards(truth + noise / (1 + index)) for index, name in enumerate(config.estimates)}
+    top = np.argsort(-np.array(proxy[config.estimates[0]]["total"]))[: config.num_elites]
+    returned = Returned(
+        tuple(int(i) for i in top), {mode: means(float(truth[top].mean())) for mode in RESULT_MODES[:1]}, 0.1, 0.2
+    )
+    images = np.stack([_picture(rng.normal(size=SHAPE).astype(np.float32)) for _ in range(count)])
+    return SiblingsMeasured(
+        row=row,
+        prompt=prompt,
+        seed=seed,
+        step=step,
+        sigma=sigmas[step],
+        sigma_next=sigmas[step + 1],
+        proxy=proxy,
+        truth=rewards(truth),
+        walked=means(walked * near),
+        ended=means(float(np.random.default_rng([seed, row]).normal())),
+        latent_distance={name: tuple(abs(noise).tolist()) for name in config.estimates},
+        pixel_distance={name: tuple(abs(noise).tolist()) for name in config.estimates},
+        returned={name: returned for name in config.estimates if name in READINGS},
+        guesses=images,
+        finals=images[::-1].copy(),
+        cost={name: Cost(2 * count, count, count * len(names), 0.01) for name in config.estimates},
+        truth_cost=Cost(2 * count * (config.base.num_steps - 1 - step), count, count * len(names), 0.01),
+    )
+
+
 def _iteration(
     config: ExploreConfig,
     rewards: Mapping[str, Callable],
@@ -169,7 +232,7 @@ def fake_toolbox(before: Callable[[str], None] = lambda name: None, reward: Call
             raise RewardError(f"the weights of {name} are not on this machine")
         return reward
 
-    return Toolbox(fake_explore, fake_finish, load_model, load_reward, to_tensor=np.array)
+    return Toolbox(fake_explore, fake_finish, load_model, load_reward, fake_measure, fake_schedule, to_tensor=np.array)
 
 
 def paced_toolbox(_device: str) -> Toolbox:
