@@ -64,15 +64,17 @@ def made(words: list[str]) -> list[str]:
     return [word for word in words[1:] if not word.startswith("-") and "=" not in word]
 
 
-def tracked(folder: str) -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def files_in(folder: str) -> list[Path]:
+    """What a build would see of a folder: everything there that git does not ignore."""
+    asked = ["git", "ls-files", "--cached", "--others", "--exclude-standard", folder]
+    listed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [ROOT / line for line in listed.splitlines() if (ROOT / line).is_file()]
 
 
 def test_what_is_copied_is_there_and_reaches_the_build() -> None:
     for source in copied().values():
         assert (ROOT / source).exists(), source
-        files = [ROOT / source] if (ROOT / source).is_file() else tracked(source)
+        files = [ROOT / source] if (ROOT / source).is_file() else files_in(source)
         kept = [path for path in files if not ignored(path)]
         assert kept, f"{source} is copied, and .dockerignore leaves nothing of it"
         lost = [path for path in files if ignored(path) and path.suffix == ".py"]
@@ -136,7 +138,7 @@ def test_an_image_that_nobody_said_anything_to_does_not_open_its_door() -> None:
 def test_what_is_copied_starts(module: str, tmp_path: Path) -> None:
     """The tree as the image would have it, and nothing of the checkout beside it."""
     for target, source in copied().items():
-        files = [ROOT / source] if (ROOT / source).is_file() else tracked(source)
+        files = [ROOT / source] if (ROOT / source).is_file() else files_in(source)
         for path in files:
             if not ignored(path):
                 place = (

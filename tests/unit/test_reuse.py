@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
 
-from app.__main__ import _parser, read_search
+from app.__main__ import _parser
+from app.flags import read_search
 from app.pictures import METADATA_KEY, encode_final
 from app.reuse import (
     MAX_PICTURE,
