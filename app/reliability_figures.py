@@ -7,7 +7,7 @@ Points of the charts by timestep carry `customdata` [step, None, None] as a sess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.figure_style import DARK, LIGHT, Theme, layout, line, whole_ticks
+from app.figure_style import DARK, LIGHT, Theme, layout, line, plain, whole_ticks
 from app.measured import Measured
 from app.reliability_science import points
 from app.sentences import short
@@ -112,14 +112,14 @@ def realised_figure(found: Measured, findings: Row, chosen: Row, titles: Mapping
     rewards = [found.config.optimised, *found.config.held_out[:1]]
     data: list[dict[str, Any]] = []
     for reward, color in zip(rewards, (theme.accent, theme.second), strict=False):
+        called = plain(titles.get(reward, reward))
         for mode in MODES:
             rows = [row for row in findings["realised"] if row["mode"] == mode and row["reward"] == reward]
             if not rows:
                 continue
             if mode == "best":
-                data += _band(rows, "low", "high", f"{titles.get(reward, reward)}, 95%", _soft(theme, reward, rewards))
-            name = f"{titles.get(reward, reward)}: {MODES[mode].lower()}"
-            data.append(_by_row(rows, "gain", name, color, dash=MODE_DASHES[mode]))
+                data += _band(rows, "low", "high", f"{called}, 95%", _soft(theme, reward, rewards))
+            data.append(_by_row(rows, "gain", f"{called}: {MODES[mode].lower()}", color, dash=MODE_DASHES[mode]))
     drawn = _by_step(found, findings, chosen, theme, _realised_title(findings, chosen, rewards, titles), "Gain")
     return {"data": data, "layout": drawn}
 

@@ -168,7 +168,10 @@ def _in_spreads(found: Measured, returned: Mapping[str, Array], reward: str) -> 
     """Realised gains (P, S) over the spread of the truth at each step; NaN where nothing differs."""
     truth = found.truth[reward]
     means = _siblings_mean(truth)
-    spread = np.sqrt([_mean(np.square(truth - means[:, None])[:, :, index]) for index in range(truth.shape[2])])
+    # As sigma_R: the root of the mean variance of those rows that have one.
+    count = np.isfinite(truth).sum(axis=1)
+    variance = _siblings_mean(np.square(truth - means[:, None])) * count / np.where(count > 1, count - 1, np.nan)
+    spread = np.sqrt([_mean(variance[:, index]) for index in range(truth.shape[2])])
     return (returned[reward] - means) / np.where(spread > 0, spread, np.nan)
 
 
