@@ -11,6 +11,7 @@ from app.services import Lab
 from app.settings import Settings, default_threads
 from core.config import ARMS, PRESETS, ExploreConfig, to_dict
 from core.errors import ConfigError, StorageError
+from storage import records
 from tests.integration.test_worker import shown, start, worker
 
 PROMPT = {"prompt": "a photo of a red circle"}
@@ -123,3 +124,90 @@ def test_a_reward_that_cannot_judge_the_prompt_cannot_be_climbed(lab: Lab, every
     assert view and "was never taught this prompt" in view["caution"]
     known = lab.session_view(lab.start_session({"prompt": "a photo of two red circles"}))
     assert known and known["caution"] is None
+
+
+RECORDED = Settings(Path("/nowhere")).recorded
+
+
+def test_the_recorded_session_comes_once_and_stays_away_when_it_is_thrown_away(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data", recorded=RECORDED)
+
+    def opened() -> tuple[list[str], str | None]:
+        lab = Lab(settings)
+        try:
+            return [row["id"] for row in lab.recent()], lab.default_record()
+        finally:
+            lab.close()
+
+    (record_id,), shown_first = opened()
+    assert shown_first == record_id
+    lab = Lab(settings)
+    lab.change_record(record_id, {"name": "no longer called what it was"})
+    lab.close()
+    assert opened() == ([record_id], record_id)
+    lab = Lab(settings)
+    lab.trash_record(record_id)
+    lab.close()
+    assert opened() == ([], None)
+    lab = Lab(settings)
+    lab.delete_record(record_id)
+    assert lab.sweeper.wait(60)
+    lab.close()
+    assert opened() == ([], None), "also when it was deleted for good"
+
+
+def test_a_demo_opens_with_the_recorded_session_whatever_it_is_called(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data", recorded=RECORDED, demo=True)
+    lab = Lab(settings)
+    (record,) = lab.recent()
+    start(lab, num_steps=3, arms=[])
+    worker(lab).run_one()
+    lab.change_record(record["id"], {"name": "another"})
+    assert lab.default_record() == record["id"] and len(lab.recent()) == 2
+    lab.close()
+    lab = Lab(settings)
+    assert lab.default_record() == record["id"] and len(lab.recent()) == 2, "it is not imported a second time"
+    lab.trash_record(record["id"])
+    lab.close()
+    lab = Lab(settings)
+    assert lab.default_record() != record["id"] and len(lab.recent()) == 1, "nor while it lies in the trash"
+    lab.close()
+
+
+def test_what_was_deleted_when_the_lab_died_is_cleared_away_at_the_next_start(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "data", recorded=None)
+    lab = Lab(settings)
+    record_id = start(lab, num_steps=3, arms=[])
+    worker(lab).run_one()
+    lab.trash_record(record_id)
+    with lab.database.write() as tx:
+        records.erase(tx, record_id)  # and then the power fails
+    lab.close()
+    lab = Lab(settings)
+    assert lab.sweeper.wait(60)
+    with lab.database.read() as tx:
+        assert records.erased(tx) == []
+    lab.close()
+
+
+def test_a_delta_comes_with_the_same_words_as_the_whole(lab: Lab) -> None:
+    record_id = start(lab, arms=[])
+    seen: list[dict[str, Any]] = []
+
+    def look() -> None:
+        view = lab.session_view(record_id, seen[-1]["seq"] if seen else None)
+        if view is not None:
+            seen.append(view)
+
+    def keep_looking(_name: str) -> None:
+        look()
+
+    worker(lab, keep_looking).run_one()
+    look()
+    assert len(seen) > 5 and not seen[0]["partial"] and all(view["partial"] for view in seen[1:])
+    whole = shown(lab, record_id)
+    for name, key in (("iterations", ("step", "iteration")), ("steps", ("step",))):
+        rows = {tuple(row[part] for part in key): row for view in seen for row in view[name]}
+        assert list(rows.values()) == whole[name]
+    assert all(row["sentence"] and row["notes"] is not None for row in whole["iterations"])
+    assert [bool(row["sentence"]) for row in whole["steps"]] == whole["searched"]
