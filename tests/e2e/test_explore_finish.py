@@ -69,7 +69,7 @@ def test_elites_are_chosen_by_hand(page: Page, site: str, lab: FakeLab) -> None:
     page.get_by_role("button", name="Choose the kept ones yourself", exact=True).click()
     chooser = page.locator(".chooser")
     expect(chooser).to_contain_text("tick the candidates")
-    newest = page.locator(".row:has(.ticking)")
+    newest = page.locator(".board .row:has(.ticking)")
     expect(newest).to_have_count(1)
     iteration = int(newest.get_attribute("data-iteration") or "")
     step = int(re.findall(r"\d+", page.locator(".board h3").first.inner_text())[0]) - 1
@@ -101,7 +101,7 @@ def test_choosing_in_a_running_session_pauses_it_first(page: Page, site: str, la
     shown = Explore(page, site, f"?session={record}")
     lab.sessions[record].view |= {"state": "running", "seq": lab.sessions[record].view["seq"] + 1}
     page.get_by_role("button", name="Pause and choose the kept ones yourself").click()
-    expect(page.locator(".row:has(.ticking)")).to_have_attribute("data-iteration", "2")
+    expect(page.locator(".board .row:has(.ticking)")).to_have_attribute("data-iteration", "2")
     page.get_by_role("button", name="Leave it to the search").click()
     expect(page.locator(".ticking")).to_have_count(0)
     shown.press("Stop")
