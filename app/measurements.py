@@ -6,7 +6,7 @@ What finished rows show is worked out once and kept for as long as no further ro
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app import queue as lab_queue
@@ -23,6 +23,7 @@ from storage.values import iso
 if TYPE_CHECKING:
     from app.measured import Measured
     from app.services import Lab
+    from storage.engine import Database
 
 KEPT = 8  # findings kept in memory
 COMMANDS = ("pause", "continue", "step", "cancel")
@@ -39,15 +40,30 @@ _NOTHING: dict[str, Any] = {
 }
 
 
+@dataclass
+class _Known:
+    """What is kept in memory of one measurement; the rest is worked out, under the lock, when it is asked for."""
+
+    rows: frozenset[int]
+    found: "Measured | None"
+    findings: dict[str, Any] | None = None
+    signals: dict[str, dict[str, str]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
 class Measurements:
     """The measurements of one lab."""
 
     def __init__(self, lab: "Lab"):
         """Nothing is read yet."""
         self.lab = lab
-        self.database = lab.database
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, tuple[frozenset[int], Measured | None, dict[str, Any]]] = OrderedDict()
+        self._kept: OrderedDict[str, _Known] = OrderedDict()
+
+    @property
+    def database(self) -> "Database":
+        """The lab's."""
+        return self.lab.database
 
     def start(self, body: Mapping[str, Any]) -> str:
         """Queue a measurement and return its record's id. Raises ConfigError by field."""
@@ -118,27 +134,35 @@ class Measurements:
 
         return explore_config(config, window, sigmas) if window else None
 
-    def _findings(self, record_id: str) -> tuple["Measured | None", dict[str, Any]]:
-        """The finished rows as arrays, and what they show. One at a time: several pages ask for the same."""
+    def _known(self, record_id: str) -> "_Known":
+        """What is in memory of a measurement, read again when a further row is finished."""
         from app.measured import read_measured  # numpy and scipy: when the first measurement is looked at
-        from app.reliability_science import findings
 
         with self._lock:
             with self.database.read() as tx:
                 rows = reliability.done_rows(tx, record_id)
             known = self._kept.get(record_id)
-            if known is None or known[0] != rows:
+            if known is None or known.rows != rows:
                 found = read_measured(self.database, record_id)
-                known = (frozenset(found.rows if found else ()), found, findings(found) if found else _NOTHING)
-                self._kept[record_id] = known
+                known = self._kept[record_id] = _Known(frozenset(found.rows if found else ()), found)
             self._kept.move_to_end(record_id)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
-        return known[1], known[2]
+        return known
+
+    def _findings(self, record_id: str) -> tuple["Measured | None", dict[str, Any]]:
+        """The finished rows as arrays, and what they show. One at a time: several pages ask for the same."""
+        from app.reliability_science import findings
+
+        known = self._known(record_id)
+        with known.lock:
+            if known.findings is None:
+                known.findings = findings(known.found) if known.found else _NOTHING
+        return known.found, known.findings
 
     def found(self, record_id: str) -> "Measured":
         """The finished rows as arrays. Raises NotFound before one is finished."""
-        found, _ = self._findings(record_id)
+        found = self._known(record_id).found
         if found is None:
             raise NotFound("this measurement has no finished row yet")
         return found
@@ -234,8 +258,11 @@ class Measurements:
             base = row.config["base"]
             same = (base["num_steps"], base["step_kind"]) == (steps, kind) and row.config["start_sigma"] is None
             if same and reward in base["rewards"]:
-                told = signals(self.found(row.id), reward)
-                return {"known": True, "record": row.id, "steps": {str(step): word for step, word in told.items()}}
+                found, known = self.found(row.id), self._known(row.id)
+                with known.lock:
+                    if reward not in known.signals:
+                        known.signals[reward] = {str(step): word for step, word in signals(found, reward).items()}
+                return {"known": True, "record": row.id, "steps": known.signals[reward]}
         return {"known": False, "record": None, "steps": {}}
 
 

@@ -18,7 +18,7 @@ from fastapi.staticfiles import StaticFiles  # noqa: E402
 from app import api, plotly_js  # noqa: E402
 from app.password import Doorkeeper  # noqa: E402
 from app.security import Guard  # noqa: E402
-from app.ui import explore, library, status  # noqa: E402
+from app.ui import explore, library, reliability, status  # noqa: E402
 from app.ui.closed import refuse_files  # noqa: E402
 from app.ui.theme import theme  # noqa: E402
 from core.errors import StorageError  # noqa: E402
@@ -66,6 +66,12 @@ def create_app(
 
     app.add_api_route("/library", library.page, response_class=HTMLResponse)
     app.add_api_route("/status", status.page, response_class=HTMLResponse)
+
+    @app.get("/reliability", response_class=HTMLResponse)
+    def reliability_page() -> str:
+        """Where guesses can be trusted."""
+        return reliability.page(lab)
+
     api.mount(app, lab)
     refuse_files()
     plotly_js.mount(app)

@@ -1,4 +1,5 @@
-// Asks the lab's JSON interface. Whatever goes wrong is an Error whose message can be shown to a person.
+// Asks the lab's JSON interface. Whatever goes wrong is an Error whose message can be shown to a
+// person; where settings are wrong its `problems` say what, by field.
 
 /** GET `path` under lab/api; with `body` a POST of that object, with `method` any other. Returns the answer's JSON. */
 export async function api(path, body, method = body === undefined ? 'GET' : 'POST') {
@@ -13,5 +14,6 @@ export async function api(path, body, method = body === undefined ? 'GET' : 'POS
   }
   const told = await answer.json().catch(() => null);
   if (answer.ok) return told;
-  throw new Error(told && typeof told.detail === 'string' ? told.detail : `The lab refused this (${answer.status} ${answer.statusText}).`);
+  const said = told && typeof told.detail === 'string' ? told.detail : `The lab refused this (${answer.status} ${answer.statusText}).`;
+  throw Object.assign(new Error(said), {problems: (told && told.problems) || {}});
 }

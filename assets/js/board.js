@@ -11,6 +11,7 @@ import {galleryItems, popoverFacts, usedText} from './gallery.js';
 import {choosable, isReady, makeChooser} from './chooser.js';
 import {makeInspector} from './inspector.js';
 import {makePopover} from './popover.js';
+import {makeSignal} from './signal.js';
 
 const IN_A_LINE = 8, IN_MANY_LINES = 10;
 
@@ -23,7 +24,9 @@ export function makeBoard(acts) {
     enlarge: key => open(key === 'used' ? 'used' : placeKey(now.cursor)), enlargeFinish: () => open(`${placeKey(now.cursor)}/finished`),
     finish: () => acts.finish([now.cursor]),
   });
+  const signal = makeSignal();
   bench.append(inspector.node);
+  legend.after(signal.node);
   node.append(chooser.node, parts.help, popover.node);
   const opened = new Set();
   let now = null, sort = 'index', marked = [], pinned = false;
@@ -92,6 +95,7 @@ export function makeBoard(acts) {
     parts.help.hidden = legend.hidden = parts.tools.hidden = !found.length;
     bench.classList.toggle('bare', !found.length);
     explain(legend, view, titles);
+    signal.draw(view, cursor.step, found.length ? rows : null);
     drawRows(found);
     for (const button of sorts) button.setAttribute('aria-pressed', String(button.dataset.sort === sort));
     chooser.draw(state);

@@ -27,8 +27,11 @@ export function move([step, iteration, candidate]) {
   window.dispatchEvent(new CustomEvent('lab:move', {detail: Object.fromEntries(named)}));
 }
 
-/** `light(name)` resolves to the same figure in the colours of a white page, for the file. */
-export function makeChart(name, size, {light}) {
+/**
+ * `light(name)` resolves to the same figure in the colours of a white page, for the file. `choose` gets the place of what
+ * is clicked, as the figure names it.
+ */
+export function makeChart(name, size, {light, choose = move}) {
   const title = h('h4'), key = h('ul', {class: 'chart-key'}), note = h('p', {class: 'chart-note'});
   const save = h('button', {type: 'button', class: 'chart-save', title: 'Save this chart as SVG', onclick: download}, 'SVG');
   const plot = h('div', {class: 'chart-plot', role: 'img'}), table = h('div', {class: 'chart-table', hidden: true, tabindex: '0', role: 'group'});
@@ -57,7 +60,7 @@ export function makeChart(name, size, {light}) {
     const Plotly = await plotly(), first = !plot.on;
     if (!figure || asTable) return;
     await Plotly.react(plot, figure.data, {...figure.layout, showlegend: false, autosize: true, height: HEIGHT[size]}, CONFIG);
-    if (first) plot.on('plotly_click', ({points: [point]}) => point && Array.isArray(point.customdata) && move(point.customdata));
+    if (first) plot.on('plotly_click', ({points: [point]}) => point && Array.isArray(point.customdata) && choose(point.customdata));
   }
 
   /** Draw the cursor where it stands now; nothing is asked or redrawn. */
@@ -93,7 +96,7 @@ export function makeChart(name, size, {light}) {
     if (signature === tabled) return;
     tabled = signature;
     const focused = table.contains(document.activeElement) && [...table.querySelectorAll('button')].indexOf(document.activeElement);
-    drawTables(table, figure, cursor, move);
+    drawTables(table, figure, cursor, choose);
     if (Number.isInteger(focused)) (table.querySelectorAll('button')[focused] || table).focus({preventScroll: true});
   }
 

@@ -1,7 +1,7 @@
 // A chart's key: what each line, dot and band is, as words that wrap like words.
 import {h, svg, fill} from './dom.js';
 
-const DASHES = {dash: '5 4', dot: '1.5 3', solid: null};
+const DASHES = {dash: '5 4', dot: '1.5 3', dashdot: '5 3 1.5 3', solid: null};
 const SHAPES = {diamond: 'M8 2.5 13 8 8 13.5 3 8Z', 'triangle-up': 'M8 3 13.5 12.5H2.5Z', square: 'M5 5H11V11H5Z'};
 
 export function drawKey(parent, figure) {

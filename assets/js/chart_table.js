@@ -53,7 +53,7 @@ function grid(head, rows, go, caption) {
 
 function tick(axis, x) {
   const text = axis.ticktext && axis.ticktext[axis.tickvals.indexOf(x)];
-  return text || String(x);
+  return text ? text.replace('<br>', ', ') : String(x);
 }
 
 function placeName([step, iteration]) {

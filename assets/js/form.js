@@ -4,7 +4,7 @@
 // touched by then and stays as it is, with what follows from it. A person's own wish to fill it fills all of it.
 import {api} from './api.js';
 import {h, fill} from './dom.js';
-import {duration, makeDrop} from './reuse.js';
+import {duration, makeDrop, useConfig} from './reuse.js';
 
 const PAUSE = 250; // ms without a change before the server is asked
 
@@ -13,9 +13,11 @@ export function mount({element, props, watch, trigger}) {
   const line = h('p', {class: 'cost', 'aria-live': 'polite'});
   fill(root, line, makeDrop().node);
   const {names, initial, follows} = JSON.parse(props.value);
-  let filling = null, waiting = null, asked = 0;
+  let filling = null, waiting = null, asked = 0, filled;
+  const first = new Promise(resolve => { filled = resolve; });
 
   window.labFill = now => {
+    filled();
     const {values, info, force} = filling, kept = force ? new Set() : touched(names, initial, follows, now);
     return names.map(name => kept.has(name) || !(name in values) ? undefined
       : {__type__: 'update', value: values[name], ...(name in info ? {info: info[name]} : {})});
@@ -32,7 +34,7 @@ export function mount({element, props, watch, trigger}) {
   async function estimate(values) {
     const mine = ++asked;
     const told = await api('form/estimate', values).catch(() => null);
-    if (mine === asked) show(told);
+    if (mine === asked) show(told && !told.problem ? told : null);
   }
 
   /** A form that cannot run yet has no cost; what is wrong with it is told when it is sent. */
@@ -53,6 +55,7 @@ export function mount({element, props, watch, trigger}) {
   };
   read();
   watch('value', read);
+  fromWindow(first);
   trigger('wake', {});
 }
 
@@ -60,4 +63,20 @@ export function mount({element, props, watch, trigger}) {
 function touched(names, initial, follows, now) {
   const changed = names.filter((name, i) => JSON.stringify(now[i] ?? null) !== JSON.stringify(initial[name] ?? null));
   return new Set(changed.flatMap(name => [name, ...(follows[name] || [])]));
+}
+
+/** Fill the form with the window that a measurement recommends, where the address names one; once, so that going on is free. */
+async function fromWindow(first) {
+  const url = new URL(location.href), record = url.searchParams.get('from_window');
+  if (!record) return;
+  url.searchParams.delete('from_window');
+  history.replaceState(history.state, '', url);
+  const measured = api(`reliability/${encodeURIComponent(record)}`);
+  const told = measured.then(({name, prompt, explore}) => {
+    if (!explore) throw new Error('This measurement recommends no window to search in.');
+    return {config: explore, text: `The window that \u201c${name || prompt}\u201d recommends.`};
+  });
+  told.catch(() => {}); // told below
+  await first;
+  await useConfig(told.then(({config}) => config), told.then(({text}) => text));
 }

@@ -1,14 +1,9 @@
 // The head of a session: its prompt, what it is, where it stands, and the buttons that drive it.
-import {h, svg} from './dom.js';
+import {h} from './dom.js';
+import {driveButton} from './drive.js';
 import {makeReuse} from './reuse.js';
 import {follows, optimisedTitle, position, status} from './words.js';
 
-const ICONS = {
-  pause: 'M4 3h3v10H4zM9 3h3v10H9z',
-  continue: 'M4 2.5l9 5.5-9 5.5z',
-  step: 'M3 2.5l7 5.5-7 5.5zM11 3h2v10h-2z',
-  cancel: 'M3.5 3.5h9v9h-9z',
-};
 const STATES = {pending: 'Waiting', running: 'Running', paused: 'Paused', succeeded: 'Finished', failed: 'Failed', cancelled: 'Stopped'};
 
 export function makeHead({send}) {
@@ -16,8 +11,7 @@ export function makeHead({send}) {
   const bar = h('span', {class: 'bar'});
   const progress = h('div', {class: 'progress', role: 'progressbar', 'aria-label': 'Progress of the session', 'aria-valuemin': 0, 'aria-valuemax': 100}, bar);
   const line = h('p', {class: 'status'});
-  const button = (kind, label, title) => h('button', {type: 'button', class: `drive ${kind}`, data: {kind}, title, onclick: () => send(kind)},
-    svg('svg', {viewBox: '0 0 16 16', 'aria-hidden': 'true'}, svg('path', {d: ICONS[kind]})), h('span', {}, label));
+  const button = (kind, label, title) => driveButton(kind, label, title, send);
   const buttons = {
     pause: button('pause', 'Pause', 'Stop after what is being scored now'),
     continue: button('continue', 'Continue', 'Go on to the end'),

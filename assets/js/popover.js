@@ -3,10 +3,10 @@ import {h, fill} from './dom.js';
 
 const WAIT = 140;
 
-/** `tell` makes {title, facts: [[name, value]], note} for a cell, or null for none. */
+/** `tell` makes {title, facts: [[name, value]], note} for a cell, with pictures `above` them if it likes, or null for none. */
 export function makePopover(tell) {
-  const title = h('b'), facts = h('dl'), note = h('p');
-  const node = h('div', {class: 'lab-popover', popover: 'manual', role: 'tooltip', id: 'candidate-numbers'}, title, facts, note);
+  const title = h('b'), above = h('div'), facts = h('dl'), note = h('p');
+  const node = h('div', {class: 'lab-popover', popover: 'manual', role: 'tooltip', id: 'candidate-numbers'}, title, above, facts, note);
   let timer = null, over = null;
 
   function show(cell) {
@@ -14,6 +14,7 @@ export function makePopover(tell) {
     if (!told) return hide();
     title.textContent = told.title;
     fill(facts, told.facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))));
+    fill(above, told.above || null);
     note.textContent = told.note;
     note.hidden = !told.note;
     if (!node.matches(':popover-open')) node.showPopover();

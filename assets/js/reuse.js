@@ -44,12 +44,12 @@ export function downloadLink() {
   return {node, show};
 }
 
-/** Fill the form with a config and say so. */
+/** Fill the form with a config and say so; both may be on their way. */
 export async function useConfig(config, told) {
   try {
-    const filling = await api('form', {config});
+    const filling = await api('form', {config: await config});
     window.dispatchEvent(new CustomEvent('lab:fill', {detail: filling}));
-    say([told, ...filling.notes, 'Change what you like, then press Run.'].join(' '), filling.notes.length ? 'caution' : 'good');
+    say([await told, ...filling.notes, 'Change what you like, then press Run.'].join(' '), filling.notes.length ? 'caution' : 'good');
     if (matchMedia('(max-width: 820px)').matches) document.querySelector('#form')?.scrollIntoView({block: 'start'});
   } catch (error) {
     say(error.message, 'bad');

@@ -21,6 +21,7 @@ from core import config as settings
 from core.errors import StorageError
 from core.shapes import scenes
 from storage.artifacts import Artifacts
+from storage.engine import open_database
 from tests.e2e import fake_growth
 
 REWARDS = {
@@ -72,7 +73,7 @@ class FakeLab:
         finish_seconds: float = 0.3,
     ):
         self.artifacts = Artifacts(folder)
-        self.database = None  # what is kept in one (measurements) has tests of its own
+        self.database = open_database(folder / "empty.sqlite", migrate=True)  # nothing was measured
         self.delay = delay
         self.broken = broken
         self.detailed = detailed

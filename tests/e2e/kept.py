@@ -5,7 +5,7 @@ What a worker would do to a job is done by hand: claim it, record something, end
 
 import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from app.measuring import MeasureRecorder
+from app.reliability_science import headline_of
 from app.services import Lab
 from app.settings import Settings
 from core.config import PRESETS, ExploreConfig
@@ -20,6 +22,7 @@ from core.events import ArmFinished, Cost, SessionFinished, SessionStarted
 from core.measure_config import MeasureConfig
 from core.schedule import shifted
 from storage import jobs, records, reliability, sessions
+from tests.fakes import FakeModel, fake_measure, fake_schedule
 
 SIGMAS = shifted(10)
 
@@ -46,6 +49,38 @@ class Kept:
         """A reliability measurement that waits for nobody: a record of another kind."""
         with self.lab.database.write() as tx:
             return reliability.create(tx, MeasureConfig((prompt,)))
+
+    def measurement(self, prompts: Sequence[str], *, rows: int | None = None, end: bool = True, **changes: Any) -> str:
+        """A measurement of the fake model with so many finished rows, all of them where it is not said.
+
+        Its job is claimed, and with `end` it is over; else it runs, and `measure_on` goes on with it.
+        """
+        rewards = {"shapes-clip": 1.0, "shapes-verifier": 0.0}
+        base = ExploreConfig("-", num_steps=6, rewards=rewards)
+        settings = {"base": base, "num_siblings": 12, "estimates": ("literal", "sde", "3-step")} | changes
+        config = MeasureConfig(tuple(prompts), **settings)
+        with self.lab.database.write() as tx:
+            record_id = reliability.create(tx, config)
+            jobs.enqueue(tx, kind=jobs.MEASURE, record_id=record_id, lane="batch")
+            claim = jobs.claim(tx, lane="batch", owner="measurer-of-the-test", lease_seconds=3600)
+            assert claim and claim.record_id == record_id
+        self.claims[record_id] = claim
+        self.measure_on(record_id, len(config.pairs) if rows is None else rows, end=end)
+        return record_id
+
+    def measure_on(self, record_id: str, rows: int, *, end: bool = False, steps: int | None = None) -> None:
+        """Finish so many more rows of a measurement that runs; with `steps` only so many steps of them."""
+        recorder = MeasureRecorder(self.lab.database, self.lab.artifacts, record_id, self.claims[record_id])
+        config, done = recorder.config, recorder.done_rows
+        recorder.begin(fake_schedule(config, FakeModel()))
+        wanted = [row for row in range(len(config.pairs)) if row not in done][:rows]
+        left = frozenset(range(len(config.pairs))) - set(wanted)
+        for event in fake_measure(config, FakeModel(), {}, done=left):
+            if steps is None or event.step < steps:
+                recorder.record(event)
+        if end:
+            recorder.finish(headline_of(self.lab.database, record_id))
+            self.claims.pop(record_id)
 
     def waiting(self, prompt: str, **about: Any) -> str:
         """A session whose job waits."""

@@ -1,0 +1,227 @@
+// Page Reliability: where the guess that a search climbs can be trusted. Keeps the newest view of one measurement and the
+// one place that everything on the page obeys: a timestep, a row, an estimate, whose truth, and a sibling.
+import {h, fill, keyed} from './dom.js';
+import {api} from './api.js';
+import {openPage} from './page.js';
+import {moment, stateWord} from './states.js';
+import {LIVE, sentence} from './words.js';
+import {makeForm} from './reliability_form.js';
+import {makeHead} from './reliability_head.js';
+import {makeCurves} from './reliability_charts.js';
+import {makeGrid} from './reliability_grid.js';
+import {makeScatter} from './reliability_scatter.js';
+import {makeNumbers, makeSimulation} from './reliability_more.js';
+import {makePairDialog} from './reliability_pair.js';
+import {makeSource, pathOf} from './reliability_source.js';
+import {LEAD, rewardTitle, stepName} from './reliability_words.js';
+
+const POLL = 1000, REST = 150, LISTED = 12;
+
+function start() {
+  const {root, facts, queue} = openPage(), source = makeSource();
+  const titles = Object.fromEntries([...facts.models, ...facts.rewards].map(one => [one.name, one.title]));
+  const state = {view: null, step: 0, row: 0, estimate: '', truth: '', sibling: null, moved: false, asked: null};
+  const form = makeForm({facts, run});
+  const notices = h('div', {class: 'notices', role: 'status'}), empty = h('div', {class: 'nothing', hidden: true});
+  const others = h('select', {class: 'others', 'aria-label': 'Measurement', hidden: true, onchange: () => { open(others.value, {}); }});
+  const load = async place => {
+    const row = await source.row(state.view, place.row), step = row.steps.find(one => one.step === place.step);
+    if (!step) throw new Error('This step of the row is not measured yet.');
+    return {state, row, step};
+  };
+  const dialog = makePairDialog({titles, load});
+  const acts = {move, open: dialog.open, problem: text => note(text), send, use: () => form.use(state.view)};
+  const controls = makeControls({move, titles});
+  const head = makeHead({titles, acts}), curves = makeCurves({controls: controls.node, move}), grid = makeGrid({titles, source, acts});
+  const scatter = makeScatter({titles, source, load, acts}), simulation = makeSimulation({titles}), numbers = makeNumbers({titles, move});
+  const parts = [head, controls, curves, grid, scatter, simulation, numbers], placed = parts.filter(part => part !== controls);
+  const stage = h('div', {class: 'lab-session rel-stage'}, notices, empty, others, placed.map(part => part.node), dialog.node);
+  let timer = 0, resting = 0, turn = 0;
+
+  fill(root, h('aside', {class: 'rel-aside'}, h('h1', {}, 'Reliability'), form.node), stage);
+
+  function draw() {
+    const {view} = state;
+    stage.dataset.state = view ? view.state : 'empty';
+    if (!view) for (const part of placed) part.node.hidden = true;
+    else { head.node.hidden = false; for (const part of parts) part.draw(state); }
+    empty.hidden = Boolean(view);
+  }
+
+  function note(text, kind = 'bad') {
+    keyed(notices, text ? [{text: sentence(text), kind}] : [], one => one.kind, one => h('p', {class: `notice ${one.kind}`}, one.text));
+  }
+
+  /** Put the page elsewhere; parts that are not named stay, but another row or step has other siblings. */
+  function move(place) {
+    const {view} = state, elsewhere = ['row', 'step'].some(name => name in place && place[name] !== state[name]);
+    const sibling = 'sibling' in place ? place.sibling : elsewhere ? null : state.sibling;
+    Object.assign(state, settled(view, {...state, ...place}), {sibling, moved: true});
+    draw();
+    rest();
+  }
+
+  function rest() {
+    clearTimeout(resting);
+    resting = setTimeout(() => {
+      const url = new URL(location.href);
+      for (const name of ['step', 'row', 'estimate']) if (state.moved) url.searchParams.set(name, state[name]); else url.searchParams.delete(name);
+      url.searchParams.set('record', state.view.id);
+      history.replaceState(history.state, '', url);
+    }, REST);
+  }
+
+  function accept(view) {
+    const first = !state.view || state.view.id !== view.id;
+    state.view = view;
+    state.asked = null;
+    if (view.job && view.job.refusal && LIVE.includes(view.state)) note(view.job.refusal);
+    Object.assign(state, first ? {} : settled(view, state.moved ? state : {...state, ...opening(view)}));
+  }
+
+  /** Show a measurement at a place of it, or where it opens by itself. */
+  async function open(id, place) {
+    const mine = ++turn;
+    clearTimeout(timer);
+    try {
+      const view = await api(`reliability/${encodeURIComponent(id)}`);
+      if (mine !== turn) return;
+      accept(view);
+      const named = Object.values(place).some(value => value !== undefined);
+      Object.assign(state, {sibling: null, moved: named}, settled(view, {...opening(view), ...place}));
+      note('');
+      draw();
+      rest();
+      list();
+      plan();
+    } catch (error) {
+      if (mine !== turn) return;
+      note(error.message);
+      if (!state.view) { await list(); draw(); }
+    }
+  }
+
+  function plan() {
+    clearTimeout(timer);
+    if (state.view && LIVE.includes(state.view.state)) timer = setTimeout(poll, document.hidden ? 5 * POLL : POLL);
+  }
+
+  async function poll() {
+    const {view} = state, mine = turn;
+    try {
+      const newer = await api(`${pathOf(view)}?after=${view.seq}`);
+      if (mine !== turn) return;
+      if (newer) {
+        const ended = !LIVE.includes(newer.state);
+        accept(newer);
+        draw();
+        if (ended) list();
+      }
+      if (notices.dataset.lost) { notices.dataset.lost = ''; note(''); }
+    } catch (error) {
+      if (mine !== turn) return;
+      notices.dataset.lost = 'yes';
+      note(error.message);
+    }
+    plan();
+  }
+
+  async function run(body) {
+    const {id} = await api('reliability', body);
+    queue.look();
+    await open(id, {});
+    if (matchMedia('(max-width: 820px)').matches) stage.scrollIntoView({block: 'start'});
+  }
+
+  async function send(kind) {
+    state.asked = kind;
+    draw();
+    try {
+      await api(`${pathOf(state.view)}/command`, {kind});
+      queue.look();
+    } catch (error) {
+      state.asked = null;
+      note(error.message);
+      draw();
+    }
+    poll();
+  }
+
+  /** The newest measurements, to go from one to another. Returns them. */
+  async function list() {
+    const {records} = await api(`records?kind=reliability&limit=${LISTED}`).catch(() => ({records: []}));
+    const {view} = state, shown = view && !records.some(one => one.id === view.id) ? [view, ...records] : records;
+    others.hidden = shown.length < 2;
+    fill(others, shown.map(one => h('option', {value: one.id}, `${clipped(one.name || one.prompt)} (${[stateWord(one.state).toLowerCase(), moment(one.created)].join(', ')})`)));
+    if (view) others.value = view.id;
+    return records;
+  }
+
+  fill(empty, h('h2', {}, 'Nothing has been measured here yet'), h('p', {}, LEAD),
+    h('p', {}, 'Choose prompts beside this and press Run. It goes on when you close the page, and what is measured shows as it comes.'));
+  const asked = new URLSearchParams(location.search);
+  if (asked.get('record')) open(asked.get('record'), fromAddress(asked));
+  else list().then(records => { const usual = records.find(one => one.state !== 'failed') || records[0]; if (usual) open(usual.id, {}); else draw(); });
+  document.addEventListener('visibilitychange', () => { if (!document.hidden && state.view) plan(); });
+}
+
+/** Estimate, whose truth, and the step before and after: what every chart obeys. */
+function makeControls({move, titles}) {
+  const estimate = h('select', {'aria-label': 'Estimate', onchange: () => move({estimate: estimate.value})});
+  const truth = h('select', {'aria-label': 'Judged by', onchange: () => move({truth: truth.value})});
+  const step = h('b', {class: 'step-name'}), by = {back: -1, on: 1};
+  const [back, on] = Object.keys(by).map(name => h('button', {type: 'button', class: 'arrow', 'aria-label': name === 'back' ? 'Step before' : 'Step after', onclick: () => move({step: now.view.steps[now.view.steps.indexOf(now.step) + by[name]]})}, name === 'back' ? '\u2039' : '\u203a'));
+  const node = h('div', {class: 'controls'}, h('span', {class: 'pager'}, back, step, on), h('label', {class: 'chart-which'}, 'Estimate ', estimate), h('label', {class: 'chart-which'}, 'Judged by ', truth));
+  let now = null;
+
+  function options(select, names, words) {
+    const signature = JSON.stringify(names);
+    if (select.dataset.options === signature) return;
+    select.dataset.options = signature;
+    fill(select, names.map(name => h('option', {value: name}, words(name))));
+  }
+
+  function draw(state) {
+    now = state;
+    const {view} = state, at = view.steps.indexOf(state.step), judges = [view.optimised, ...view.rewards.filter(name => name !== view.optimised)];
+    options(estimate, view.estimates, name => name);
+    options(truth, judges, name => rewardTitle(titles, name));
+    estimate.value = state.estimate;
+    truth.value = state.truth;
+    step.textContent = stepName(view, state.step);
+    back.disabled = at <= 0;
+    on.disabled = at >= view.steps.length - 1;
+  }
+
+  return {node, draw};
+}
+
+/** Where a measurement opens: in the middle of its window, else at its best step, else in the middle. */
+function opening(view) {
+  const {steps} = view, advised = view.window ? view.window.steps : [], curve = (view.curves[view.primary] || {own: []}).own;
+  const known = curve.filter(one => one.expected_gain !== null && !one.trivial);
+  const best = known.length ? known.reduce((a, b) => (b.expected_gain > a.expected_gain ? b : a)).step : steps[Math.floor(steps.length / 2)];
+  const row = view.rows.find(one => one.steps_done.length === steps.length) || view.rows.find(one => one.steps_done.length) || view.rows[0];
+  return {step: advised.includes(best) || !advised.length ? best : advised[Math.floor(advised.length / 2)], row: row.row, estimate: view.primary, truth: view.optimised};
+}
+
+/** A place that this measurement has. */
+function settled(view, {step, row, estimate, truth}) {
+  const usual = opening(view), truths = [view.optimised, ...view.rewards];
+  return {
+    step: view.steps.includes(step) ? step : usual.step, row: view.rows[row] && view.rows[row].steps_done.length ? row : usual.row,
+    estimate: view.estimates.includes(estimate) ? estimate : usual.estimate, truth: truths.includes(truth) ? truth : usual.truth,
+  };
+}
+
+function fromAddress(asked) {
+  const whole = name => (/^\d{1,4}$/.test(asked.get(name) || '') ? Number(asked.get(name)) : undefined);
+  const place = {step: whole('step'), row: whole('row'), estimate: asked.get('estimate') || undefined};
+  return Object.fromEntries(Object.entries(place).filter(([, value]) => value !== undefined));
+}
+
+function clipped(text) {
+  return text.length > 60 ? `${text.slice(0, 59)}\u2026` : text;
+}
+
+start();
