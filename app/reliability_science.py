@@ -17,7 +17,7 @@ from core import plan
 from core.config import PRESETS, to_dict
 from core.errors import ConfigError
 from core.measure_config import MeasureConfig
-from core.reliability import Reliability, Timestep, analyse, mean_interval, window
+from core.reliability import Reliability, Timestep, analyse, mean_interval, ranks, window
 from storage.engine import Database
 from storage.values import number
 
@@ -41,7 +41,13 @@ def findings(found: Measured) -> dict[str, Any]:
             for name in config.estimates
         },
         "proxies": {
-            reward: _timesteps(found, analyse_pair(found, config.primary, reward, reward), config.primary)
+            reward: _timesteps(
+                found,
+                analyses[config.primary, reward]
+                if reward == config.optimised
+                else analyse_pair(found, config.primary, reward, reward),
+                config.primary,
+            )
             for reward in config.base.rewards
         },
         "between": between_seeds(found),
@@ -295,19 +301,12 @@ def points(found: Measured, step: int, estimate: str, proxy: str, truth: str) ->
         finite = np.isfinite(a) & np.isfinite(b)
         apart = np.full(len(a), math.nan)
         if finite.sum() > 1:
-            apart[finite] = np.abs(_ranks(a[finite]) - _ranks(b[finite])) / (finite.sum() - 1)
+            apart[finite] = np.abs(ranks(a[finite]) - ranks(b[finite])) / (finite.sum() - 1)
         rows += [
             {"row": row, "sibling": k, "proxy": number(a[k]), "truth": number(b[k]), "surprise": number(apart[k])}
             for k in range(len(a))
         ]
     return rows
-
-
-def _ranks(values: Array) -> Array:
-    """From 1, ties the mean of their ranks."""
-    from scipy.stats import rankdata
-
-    return rankdata(values)
 
 
 def _interval(values: Array, found: Measured) -> tuple[float | None, ...]:

@@ -12,7 +12,7 @@ out of the correlations and counted. Figures that cannot be computed are NaN.
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -146,9 +146,10 @@ def _timestep(
     rows = [(proxy[p, ok], truth[p, ok]) for p, ok in enumerate(finite)]
     usable = [p for p, (a, _) in enumerate(rows) if len(a) >= 2]
     varied = [p for p in usable if np.ptp(rows[p][0]) > 0 and np.ptp(rows[p][1]) > 0]
-    rho = np.array([spearman(*rows[p]) for p in varied])
+    ranked = [(ranks(rows[p][0]), ranks(rows[p][1])) for p in varied]
+    rho = np.array([float(np.corrcoef(*sides)[0, 1]) for sides in ranked])
     low, high = _bootstrap_median(rho, groups[varied], num_bootstrap, rng)
-    null_low, null_high = _null_median([rows[p] for p in varied], rng)
+    null_low, null_high = _null_median(ranked, rng)
     pearson = [float(np.corrcoef(*rows[p])[0, 1]) for p in varied]
     spreads = [float(np.std(rows[p][1], ddof=1)) for p in usable]
     # A constant row predicts nothing and gains nothing: it counts with r = 0.
@@ -179,7 +180,13 @@ def spearman(a: Array, b: Array) -> float:
     """Rank correlation with average ranks for ties; NaN where one side is constant."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return math.nan
-    return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])
+    return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
+
+
+def ranks(values: Array) -> Array:
+    """From 1 for the smallest; equal values share the mean of their ranks."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]
 
 
 def kendall(a: Array, b: Array) -> float:
@@ -257,13 +264,25 @@ def _bootstrap_median(
     return _interval(np.nanmedian(drawn, axis=1) if np.isnan(table).any() else np.median(drawn, axis=1))
 
 
-def _null_median(rows: Sequence[Pairs], rng: np.random.Generator) -> tuple[float, float]:
-    """95% band of the median rank correlation when the truths of every row are shuffled."""
-    if not rows:
+def _null_median(ranked: Sequence[Pairs], rng: np.random.Generator) -> tuple[float, float]:
+    """95% band of the median rank correlation when the truths of every row are shuffled; from each row's ranks."""
+    if not ranked:
         return math.nan, math.nan
+    if all(len(np.unique(side)) == len(side) for sides in ranked for side in sides):
+        return _null_without_ties(tuple(len(a) for a, _ in ranked))
+    return _shuffled_median(ranked, rng)
+
+
+@lru_cache(256)
+def _null_without_ties(counts: tuple[int, ...]) -> tuple[float, float]:
+    """The band where no row has ties: it depends on how many siblings the rows have, and on nothing else."""
+    return _shuffled_median([(np.arange(count), np.arange(count)) for count in counts], np.random.default_rng(0))
+
+
+def _shuffled_median(ranked: Sequence[Pairs], rng: np.random.Generator) -> tuple[float, float]:
     shuffled = []
-    for proxy, truth in rows:
-        a, b = (_standardised(stats.rankdata(side)) for side in (proxy, truth))
+    for proxy, truth in ranked:
+        a, b = _standardised(proxy), _standardised(truth)
         order = np.argsort(rng.random((NUM_PERMUTATIONS, len(a))), axis=1)
         shuffled.append((b[order] * a).mean(axis=1))
     return _interval(np.median(shuffled, axis=0))

@@ -18,6 +18,7 @@ FORBIDDEN = {
     "app": set(),
 }
 LIGHT = ("core.config", "core.errors", "core.events", "core.plan", "core.models.registry", "core.rewards.registry")
+LIGHT += ("app.api_reliability", "app.measure_command", "app.reliability_science", "app.reliability_figures")
 LIGHT += ("app.services", "app.recorder", "app.worker", "app.supervisor", "app.serve", "app.search", "app.__main__")
 
 
