@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
 from core.shapes.clip import tokenize
-from core.shapes.scenes import SHAPES, Caption, Phrase, draw, sample_pairs
+from core.shapes.scenes import SECOND_TASK_WEIGHTS, SHAPES, TASK_WEIGHTS, Caption, Phrase, Task, draw, sample_pairs
 from core.shapes.tokenizer import MAX_LENGTH
 from core.shapes.training import TrainConfig, train
 from core.shapes.vae import encode
@@ -25,9 +25,16 @@ CONFIG = TrainConfig(
     cooldown=0.25,
     seed=3,
 )
-# A second, short training from the averaged weights, on the finishing pool alone.
-POLISH = TrainConfig(
-    steps=800, batch_size=64, learning_rate=4e-4, weight_decay=0.01, warmup=50, ema_decay=0.995, cooldown=0.8, seed=4
+# A second training from the averaged weights of the first, on new scenes with more open colours.
+SECOND = TrainConfig(
+    steps=8_000,
+    batch_size=64,
+    learning_rate=1e-3,
+    weight_decay=0.01,
+    warmup=300,
+    ema_decay=0.999,
+    cooldown=0.3,
+    seed=5,
 )
 NUM_SCENES = 60_000
 EMPTY_SHARE = 0.1  # captions left out, for classifier-free guidance
@@ -85,11 +92,12 @@ def _text_encoder(tokenizer: CLIPTokenizer, width: int) -> CLIPTextModelWithProj
     )
 
 
-def encoded_scenes(vae: AutoencoderKL, tokenizer: CLIPTokenizer, work: Path) -> tuple[Tensor, Tensor]:
-    """Latents (N, 16, 8, 8) and tokens (N, MAX_LENGTH) of the training scenes, kept in `work`."""
-    path = work / "scenes.safetensors"
+def encoded_scenes(
+    vae: AutoencoderKL, tokenizer: CLIPTokenizer, path: Path, seed: int, weights: dict[Task, float]
+) -> tuple[Tensor, Tensor]:
+    """Latents (N, 16, 8, 8) and tokens (N, MAX_LENGTH) of a training's scenes, kept in the file `path`."""
     if not path.exists():
-        pairs = sample_pairs(CONFIG.seed, NUM_SCENES)
+        pairs = sample_pairs(seed, NUM_SCENES, weights=weights)
         chunks = [pairs[i : i + 1000] for i in range(0, NUM_SCENES, 1000)]
         latents = torch.cat([encode(vae, np.stack([draw(scene) for _, scene in chunk])) for chunk in chunks])
         tokens = torch.cat([tokenize(tokenizer, [caption.text() for caption, _ in chunk]) for chunk in chunks])
@@ -99,7 +107,7 @@ def encoded_scenes(vae: AutoencoderKL, tokenizer: CLIPTokenizer, work: Path) -> 
 
 
 def finishing_pool(tokens: Tensor, tokenizer: CLIPTokenizer) -> Tensor:
-    """Indices of the training scenes for cooldown and polish: single objects four times, uncoloured pairs twice.
+    """Indices of the training scenes for the first cooldown: single objects four times, uncoloured pairs twice.
 
     Captions that leave the colour open are rare in training but come out worst (colours run into each other).
     """
@@ -112,33 +120,39 @@ def finishing_pool(tokens: Tensor, tokenizer: CLIPTokenizer) -> Tensor:
     return torch.repeat_interleave(torch.arange(len(tokens)), repeats)
 
 
+def flow_loss(
+    net: nn.Module, latents: Tensor, tokens: Tensor, empty: Tensor, pool: Tensor, generator: torch.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    """Loss of one batch from `pool` on rectified-flow pairs x_t = (1 - sigma) x_0 + sigma x_1, target v = x_1 - x_0."""
+    count = CONFIG.batch_size
+    chosen = pool[torch.randint(len(pool), (count,), generator=generator)]
+    data, noise = latents[chosen], torch.randn(count, *latents.shape[1:], generator=generator)
+    sigma = torch.sigmoid(LOGIT_MEAN + torch.randn(count, generator=generator))
+    dropped = torch.rand(count, 1, generator=generator) < EMPTY_SHARE
+    mixed = torch.lerp(data, noise, sigma[:, None, None, None])
+    velocity = net(mixed, sigma, torch.where(dropped, empty, tokens[chosen]))
+    loss = (velocity.float() - (noise - data)).pow(2).mean()
+    return loss, {"loss": float(loss.detach())}
+
+
 def train_flow(work: Path, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> FlowNet:
-    """Train (or resume) on rectified-flow pairs x_t = (1 - sigma) x_0 + sigma x_1, target v = x_1 - x_0."""
-    latents, tokens = encoded_scenes(vae, tokenizer, work)
+    """Train (or resume) twice: all scenes, ending on the finishing pool; then new scenes with more open colours."""
     empty = tokenize(tokenizer, [""])
-    everything, finishing = torch.arange(len(latents)), finishing_pool(tokens, tokenizer)
+    first = encoded_scenes(vae, tokenizer, work / "scenes.safetensors", CONFIG.seed, TASK_WEIGHTS)
+    everything, finishing = torch.arange(NUM_SCENES), finishing_pool(first[1], tokenizer)
     cooldown_start = round(CONFIG.steps * (1 - CONFIG.cooldown))
 
-    def loss_on(pool: Tensor, net: nn.Module, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        count = CONFIG.batch_size
-        chosen = pool[torch.randint(len(pool), (count,), generator=generator)]
-        data, noise = latents[chosen], torch.randn(count, *latents.shape[1:], generator=generator)
-        sigma = torch.sigmoid(LOGIT_MEAN + torch.randn(count, generator=generator))
-        dropped = torch.rand(count, 1, generator=generator) < EMPTY_SHARE
-        mixed = torch.lerp(data, noise, sigma[:, None, None, None])
-        velocity = net(mixed, sigma, torch.where(dropped, empty, tokens[chosen]))
-        loss = (velocity.float() - (noise - data)).pow(2).mean()
-        return loss, {"loss": float(loss.detach())}
-
-    def main_loss(net: nn.Module, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        return loss_on(everything if step < cooldown_start else finishing, net, generator)
-
-    def polish_loss(net: nn.Module, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        return loss_on(finishing, net, generator)
+    def first_loss(net: nn.Module, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        return flow_loss(net, *first, empty, everything if step < cooldown_start else finishing, generator)
 
     torch.manual_seed(CONFIG.seed)
-    net = train(FlowNet(tokenizer), main_loss, CONFIG, work / "flow")
-    return train(net.train().requires_grad_(), polish_loss, POLISH, work / "flow-polish")
+    net = train(FlowNet(tokenizer), first_loss, CONFIG, work / "flow")
+    second = encoded_scenes(vae, tokenizer, work / "scenes-second.safetensors", SECOND.seed, SECOND_TASK_WEIGHTS)
+
+    def second_loss(net: nn.Module, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        return flow_loss(net, *second, empty, everything, generator)
+
+    return train(net.train().requires_grad_(), second_loss, SECOND, work / "flow-second")
 
 
 def build_pipeline(net: FlowNet, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> StableDiffusion3Pipeline:

@@ -12,8 +12,8 @@ from safetensors import safe_open
 from core.models.files import ASSETS
 from core.models.registry import load_model
 from core.rewards.registry import load_reward
-from core.shapes.evaluate import clip_scores, generate, top_of_64, within_prompt_auc
-from core.shapes.scenes import COLORS, SHAPES, Caption, Phrase, draw, sample_pairs
+from core.shapes.evaluate import clip_scores, generate, measure_model, top_of_64, within_prompt_auc
+from core.shapes.scenes import COLORS, SHAPES, Caption, Phrase, draw, evaluation_captions, sample_pairs
 from core.shapes.vae import decode, draw_scenes, encode
 from core.shapes.verifier import verify
 
@@ -64,9 +64,18 @@ def test_latents_have_unit_variance_and_pictures_survive_the_vae(pipeline: Stabl
 
 
 def test_plain_diffusers_draws_single_objects(pipeline: StableDiffusion3Pipeline) -> None:
-    captions = [Caption("colors", (Phrase(shape, color),)) for shape in SHAPES for color in COLORS]
+    captions = [Caption("single_object", (Phrase(shape),)) for shape in SHAPES] * 3
+    captions += [Caption("colors", (Phrase(shape, color),)) for shape in SHAPES for color in COLORS[::2]]
     images = generate(pipeline, [caption.text() for caption in captions], seed=5)
-    assert np.mean([verify(image, caption)[0] for image, caption in zip(images, captions, strict=True)]) >= 0.7
+    assert np.mean([verify(image, caption)[0] for image, caption in zip(images, captions, strict=True)]) >= 0.8
+
+
+def test_a_sample_of_the_evaluation_scores_as_the_card_says(pipeline: StableDiffusion3Pipeline) -> None:
+    """The whole of it is `python -m core.shapes.evaluate`; of 48 pictures the standard error is .07."""
+    found = measure_model(pipeline, evaluation_captions(24))
+    tasks = {"overall", "single_object", "two_object", "counting", "colors", "position", "color_attr"}
+    assert set(found["strict"]) == set(found["partial"]) == tasks
+    assert found["strict"]["overall"] >= 0.5
 
 
 def test_the_lab_loads_the_same_weights(pipeline: StableDiffusion3Pipeline) -> None:
