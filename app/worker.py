@@ -111,7 +111,7 @@ class Worker:
         config = recorder.config
         with self.database.write() as tx:
             jobs.check_fence(tx, claim)
-            history = jobs.events_after(tx, claim.job_id, 0)
+            history = jobs.history(tx, claim.record_id)
             position = position_of(history)
             orders = self._follow(tx, claim, position, config.search.num_candidates, moved=False)
         if orders.action != "run":

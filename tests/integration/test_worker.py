@@ -307,3 +307,20 @@ def test_a_recorder_without_a_job_leaves_a_session_that_can_be_seen(lab: Lab) ->
         recorder.record(event)
     assert science(shown(lab, record_id)) == undisturbed(lab)
     assert shown(lab, record_id)["job"] is None
+
+
+def test_a_session_tried_again_stands_where_the_first_try_came_to(lab: Lab) -> None:
+    record_id = start(lab, arms=[])
+    worker(lab, at("iteration 4 2", lambda: lab.command(record_id, "cancel"))).run_one()
+    view = shown(lab, record_id)
+    last = view["iterations"][-1]
+    assert view["state"] == "cancelled" and (last["step"], last["iteration"]) == (4, 2)
+    lab.retry_job(view["job"]["id"])
+    lab.command(record_id, "step", None, 4, 2)
+    worker(lab).run_one()
+    view = shown(lab, record_id)
+    assert view["state"] == "paused" and view["job"]["refusal"] is None, "what the page showed is still the latest"
+    assert [(row["step"], row["iteration"]) for row in view["iterations"][-1:]] == [(4, 3)]
+    lab.command(record_id, "continue")
+    worker(lab).run_one()
+    assert science(shown(lab, record_id)) == undisturbed(lab, arms=[])
