@@ -51,7 +51,7 @@ def read_measured(database: Database, record_id: str) -> Measured | None:
     with database.read() as tx:
         config, rows = reliability.get_config(tx, record_id), sorted(reliability.done_rows(tx, record_id))
     found: list[sa.Row] = []
-    for some in reliability.in_turns(rows, len(config.measured_steps)):
+    for some in reliability.in_turns(rows, config):
         with database.read() as tx:
             found += reliability.measured(tx, record_id, some)
     steps = config.measured_steps

@@ -218,7 +218,7 @@ class Measurements:
 
         def lines() -> Iterator[str]:
             yield csv_line(columns(config))
-            for some in reliability.in_turns(rows, len(config.measured_steps)):
+            for some in reliability.in_turns(rows, config):
                 with self.database.read() as tx:
                     stored = reliability.measured(tx, record_id, some)
                 yield from table_lines(config, stored)

@@ -25,7 +25,7 @@ from storage.values import checked_id, clean, number, numbers
 from storage.views import record_row
 
 KIND = "reliability"
-_ROWS_AT_ONCE = 50  # read so many rows of siblings in one look: each holds the numbers of all its siblings
+_NUMBERS_AT_ONCE = 20_000  # read in one look: some hundred kB of JSON
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,11 @@ def shown(tx: Session, record_id: str) -> dict[int, list[tuple[int, str]]]:
     return found
 
 
-def in_turns(rows: list[int], steps: int) -> Iterator[list[int]]:
+def in_turns(rows: list[int], config: MeasureConfig) -> Iterator[list[int]]:
     """The rows in portions that a short look can read."""
-    size = max(1, _ROWS_AT_ONCE // max(1, steps))
+    scored = len(config.base.rewards) + 1
+    numbers_of_row = len(config.measured_steps) * config.num_siblings * len(config.estimates) * scored
+    size = max(1, _NUMBERS_AT_ONCE // numbers_of_row)
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 

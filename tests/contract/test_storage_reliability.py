@@ -127,6 +127,15 @@ def test_its_files_are_needed_as_long_as_it_is_there_and_its_rows_go_in_turns(da
     assert turns == 4 and not any(examples.table_sizes(database).values())
 
 
+def test_rows_are_read_in_portions_that_a_short_look_can_read():
+    rows = list(range(10))
+    assert list(reliability.in_turns(rows, examples.MEASURED)) == [rows]
+    large = replace(examples.MEASURED, num_siblings=256)
+    portions = list(reliability.in_turns(rows, large))
+    assert sum(portions, []) == rows and max(map(len, portions)) == 4
+    assert list(reliability.in_turns([], large)) == []
+
+
 def test_a_job_of_its_own_decides_its_state_and_waits_in_the_batch_lane(database, measured):
     with database.write() as tx:
         job_id = jobs.enqueue(tx, kind=jobs.MEASURE, record_id=measured, lane="batch")
