@@ -54,7 +54,8 @@ class Rounds:
         """The noise (1, C, H, W) to use.
 
         A trajectory starts from a noise of full size, which a mean of elites is not: x_1 takes it rescaled to the
-        shell. (Measured on the embedded model: see the changelog of its search.)
+        shell. (Embedded model, 16 held-out captions, ode, the mean of the best 12 of 25: as it is, 29% of that size, it
+        lost .152 of the climbed reward against an unsearched x_1, rescaled .084.)
         """
         if self.step == INITIAL and mode == "mean":
             mode = "mean_on_shell"
