@@ -44,7 +44,7 @@ class ExplorePage:
         if view is None and (usual := self.lab.default_record()):
             view = self.lab.session_view(usual)
         if view is None:
-            return [message("empty", notice=notice), gr.skip(), gr.Timer(active=False)]
+            return [message("empty", notice=notice), self.fields.filled(form.defaults()), gr.Timer(active=False)]
         if notice:
             notice += f". Shown instead: \u201c{view['prompt']}\u201d, session {view['id']}"
         filled = form.from_config(view["config"]) if named else form.defaults() | {"prompt": view["prompt"]}

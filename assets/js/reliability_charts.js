@@ -60,7 +60,9 @@ export function withSigma(figures, sigmas) {
   for (const {layout} of Object.values(figures)) {
     const {xaxis} = layout;
     if (layout.meta.axis !== 'step' || !xaxis.tickvals) continue;
-    xaxis.ticktext = xaxis.tickvals.map(step => (sigmas[step - 1] === undefined ? String(step) : `${step}<br>${number(sigmas[step - 1], 2)}`));
+    const every = innerWidth < 560 && xaxis.tickvals.length > 8 ? 2 : 1; // where there is no room for each
+    xaxis.ticktext = xaxis.tickvals.map((step, i) => (sigmas[step - 1] === undefined || i % every ? String(step) : `${step}<br>${number(sigmas[step - 1], 2)}`));
+    xaxis.tickangle = 0;
     xaxis.title = {...xaxis.title, text: 'Step, with its noise level \u03c3'};
   }
   return figures;

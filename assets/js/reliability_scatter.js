@@ -134,5 +134,7 @@ export function placed(figures, step, row) {
     const of = values => kept.map(i => values[i]);
     return {...trace, x: of(trace.x), y: of(trace.y), text: of(trace.text), customdata: of(trace.customdata).map(([at, sibling]) => [step, at, sibling]), meta: {kept: false}};
   });
-  return {...figures, scatter: {...scatter, data}};
+  const named = (axis, text) => ({...axis, title: {...axis.title, text}});
+  const layout = {...scatter.layout, xaxis: named(scatter.layout.xaxis, 'Guess, less its row\u2019s mean'), yaxis: named(scatter.layout.yaxis, 'Truth, less its row\u2019s mean')};
+  return {...figures, scatter: {...scatter, data, layout}};
 }

@@ -62,11 +62,16 @@ class Kept:
         with self.lab.database.write() as tx:
             record_id = reliability.create(tx, config)
             jobs.enqueue(tx, kind=jobs.MEASURE, record_id=record_id, lane="batch")
-            claim = jobs.claim(tx, lane="batch", owner="measurer-of-the-test", lease_seconds=3600)
-            assert claim and claim.record_id == record_id
-        self.claims[record_id] = claim
+        self.claim_measurement(record_id)
         self.measure_on(record_id, len(config.pairs) if rows is None else rows, end=end)
         return record_id
+
+    def claim_measurement(self, record_id: str) -> None:
+        """Begin a measurement that is the next in its lane."""
+        with self.lab.database.write() as tx:
+            claim = jobs.claim(tx, lane="batch", owner="measurer-of-the-test", lease_seconds=3600)
+        assert claim and claim.record_id == record_id
+        self.claims[record_id] = claim
 
     def measure_on(self, record_id: str, rows: int, *, end: bool = False, steps: int | None = None) -> None:
         """Finish so many more rows of a measurement that runs; with `steps` only so many steps of them."""
