@@ -145,9 +145,7 @@ def move(tx: Session, job_id: int, to: int) -> None:
     rows = {
         row.id: row for row in tx.execute(sa.select(jobs.c.id, jobs.c.rank, jobs.c.kind).where(jobs.c.id.in_(order)))
     }
-    ranks: list[float] = []
-    for rank in sorted(row.rank for row in rows.values()):
-        ranks.append(max(rank, ranks[-1] + 1) if ranks else rank)  # the same places again, no two alike
+    ranks = sorted(row.rank for row in rows.values())  # the same places, dealt out again
     order.remove(job.id)
     order.insert(max(0, to - 1), job.id)
     order.sort(key=lambda one: rows[one].kind != FINISH)
