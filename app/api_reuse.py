@@ -10,7 +10,7 @@ from app.bodies import Body, limited_body
 from app.pictures import encode_final, pixels_of
 from app.ui import form
 from core.config import ExploreConfig, to_dict
-from core.errors import LabError, NotFound
+from core.errors import ConfigError, LabError, NotFound
 
 if TYPE_CHECKING:
     from app.services import Lab
@@ -32,7 +32,10 @@ def reuse_routes(lab: "Lab") -> APIRouter:
         unknown = body.keys() ^ set(form.NAMES)
         if unknown:
             raise LabError(f"expected a value for each field of the form: {', '.join(sorted(unknown))[:200]}")
-        return estimated(lab, form.to_config(body))
+        try:
+            return estimated(lab, form.to_config(body))
+        except ConfigError as error:  # half-written is how a form usually is: no fault that a browser should log
+            return {"problem": str(error)}
 
     @routes.post("/form")
     def filling(body: Body) -> dict[str, Any]:
