@@ -67,7 +67,7 @@ const COLUMNS = [
   ['Regret', one => two(one.regret)], ['Spread', one => two(one.truth_std)], ['G', one => number(one.expected_gain)], ['Bias', one => two(one.bias)], ['Slope', one => two(one.slope)], ['NFE', one => two(one.nfe)],
 ];
 const two = value => (value === null || value === undefined ? '' : number(value, 2));
-const share = value => (value === null || value === undefined ? '' : `${Math.round(100 * value)}%`);
+const share = value => (value === null || value === undefined ? '' : `${number(Math.round(100 * value), 0)}%`);
 const range = (low, high) => (low === null || low === undefined ? '' : `${number(low, 2)} to ${number(high, 2)}`);
 
 /** Every number by timestep, the distances as a chart, and what a page has no room to draw. */

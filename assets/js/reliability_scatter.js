@@ -23,7 +23,7 @@ export function makeScatter({titles, source, load, acts}) {
   const large = h('button', {type: 'button', class: 'chip', hidden: true, onclick: () => acts.open([placeNow()], 0)}, 'Large');
   const beside = h('div', {class: 'beside', 'aria-live': 'polite'}, hint, pair.node, large);
   const strip = h('ol', {class: 'worst', 'aria-label': 'Worst misjudged', hidden: true});
-  const node = h('section', {class: 'panel charts scatter', 'aria-label': 'Guess against truth', hidden: true},
+  const node = h('section', {class: 'panel charts versus', 'aria-label': 'Guess against truth', hidden: true},
     h('div', {class: 'panel-head'}, h('h3', {}, 'Guess against truth'), h('div', {class: 'chart-tools'}, rows, worst, asTable)),
     h('div', {class: 'scatter-row'}, h('div', {class: 'scatter-chart'}, trouble, chart.node, table), beside), strip);
   pair.node.hidden = true;

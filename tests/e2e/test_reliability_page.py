@@ -4,9 +4,10 @@ import json
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from app.measurements import Measurements
+from tests.e2e.explore_page import Explore
 from tests.e2e.kept import Kept
 
 PROMPTS = (
@@ -34,8 +35,8 @@ def opened(page: Page, address: str, query: str = "") -> None:
 
 def dots(page: Page) -> Locator:
     """The scatter's points; charts are drawn when they come into sight."""
-    page.locator(".scatter h3").scroll_into_view_if_needed()
-    return page.locator(".scatter .scatterlayer .point")
+    page.locator(".versus h3").scroll_into_view_if_needed()
+    return page.locator(".versus .scatterlayer .point")
 
 
 def place_in_address(page: Page) -> dict[str, str]:
@@ -63,7 +64,7 @@ def test_from_the_form_to_a_click_in_the_scatter(page: Page, address: str, kept:
     kept.measure_on(record, 1, steps=2)
     expect(page.locator(".guesses .guess").first).to_be_visible()
     expect(page.locator(".guesses .line.heads .head")).to_have_count(3)
-    expect(page.locator(".scatter")).to_be_hidden()
+    expect(page.locator(".versus")).to_be_hidden()
     kept.measure_on(record, 2)
     expect(page.locator(".rel-stage .status")).to_contain_text("2 of 5 rows done")
     expect(dots(page)).to_have_count(16)
@@ -214,6 +215,7 @@ def test_problems_stand_beside_their_fields_and_nothing_is_lost(page_with_errors
 def test_it_is_paused_and_stopped_from_the_page(page: Page, address: str, kept: Kept) -> None:
     record = kept.measurement(PROMPTS, rows=2, end=False)
     opened(page, address, f"?record={record}")
+    expect(page.locator(".curves[data-drawn]")).to_be_visible()  # a busy machine needs seconds to load the charts
     asked = []
     page.on("request", lambda one: asked.append(json.loads(one.post_data or "{}")) if "command" in one.url else None)
     page.get_by_role("button", name="Pause", exact=True).click()
@@ -243,3 +245,37 @@ def test_a_narrow_dark_page_keeps_its_width(page: Page, address: str, kept: Kept
     expect(page.locator(".guesses .guess").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.locator(".rel-stage").bounding_box()["y"] < page.locator(".rel-form").bounding_box()["y"]  # type: ignore[index]
+
+
+def test_explore_greys_rewards_where_they_were_measured_to_say_nothing(page: Page, site: str) -> None:
+    told = {"known": True, "record": "abc", "steps": {"4": "none", "5": "signal"}}
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(urlsplit(route.request.url).query)
+        route.fulfill(json=told)
+
+    page.route("**/lab/api/signal?*", answer)
+    explore = Explore(page, site, "?at=4.0.0")
+    line = page.locator(".board .signal")
+    page.evaluate("window.dispatchEvent(new CustomEvent('lab:move', {detail: {step: 4}}))")
+    expect(line).to_contain_text("no better than chance")
+    expect(line.locator("a")).to_have_attribute("href", re.compile(r"reliability\?record=abc"))
+    expect(page.locator(".board .rows.no-signal")).to_be_visible()
+    grey = explore.rows.first.locator(".candidate .reward").first.evaluate("node => getComputedStyle(node).color")
+    page.get_by_role("button", name="Step after").click()
+    expect(line).to_contain_text("tells better candidates from worse")
+    expect(page.locator(".board .rows.no-signal")).to_have_count(0)
+    plain = explore.rows.first.locator(".candidate .reward").first.evaluate("node => getComputedStyle(node).color")
+    assert grey != plain
+    assert [parse_qs(one) for one in asked] == [
+        {"model": ["shapes-sd3"], "reward": ["shapes-clip"], "num_steps": ["10"], "step_kind": ["sde"]}
+    ]
+
+
+def test_explore_says_what_was_not_measured(page: Page, site: str) -> None:
+    Explore(page, site)
+    line = page.locator(".board .signal")
+    expect(line).to_contain_text("is not measured")
+    line.get_by_role("link", name="Measure it").click()
+    expect(page.locator(".rel-form")).to_be_visible()
