@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import sqlalchemy as sa
 
-from core.measure_config import MeasureConfig
+from core.measure_config import Estimate, MeasureConfig
 from storage import reliability
 from storage.engine import Database
 
@@ -40,10 +40,9 @@ class Measured:
     elite_mean: dict[str, Array]
     nfe: dict[str, Array]
 
-    @property
-    def last_is_trivial(self) -> bool:
-        """Whether the last timestep goes to sigma 0, where an estimate is the truth by construction."""
-        return self.steps[-1] == self.config.base.num_steps - 1
+    def telling(self, estimate: Estimate) -> int:
+        """How many timesteps say something of an estimate: without those at the end where it is the truth itself."""
+        return sum(not self.config.is_trivial(estimate, step) for step in self.steps)
 
 
 def read_measured(database: Database, record_id: str) -> Measured | None:

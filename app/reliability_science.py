@@ -16,7 +16,7 @@ from app.sentences import short
 from core import plan
 from core.config import PRESETS, to_dict
 from core.errors import ConfigError
-from core.measure_config import MeasureConfig
+from core.measure_config import Estimate, MeasureConfig
 from core.reliability import Reliability, Timestep, analyse, mean_interval, ranks, window
 from storage.engine import Database
 from storage.values import number
@@ -108,7 +108,7 @@ def _analyses(found: Measured) -> dict[tuple[str, str], Reliability]:
     }
 
 
-def _timesteps(found: Measured, analysis: Reliability, estimate: str) -> list[dict[str, Any]]:
+def _timesteps(found: Measured, analysis: Reliability, estimate: Estimate) -> list[dict[str, Any]]:
     """A row a timestep: its statistics, its place, a candidate's cost and the estimate's mean distances."""
     rows = analysis.to_json()["timesteps"]
     return [
@@ -118,7 +118,7 @@ def _timesteps(found: Measured, analysis: Reliability, estimate: str) -> list[di
             name: number(_mean(getattr(found, name)[estimate][:, :, index]))
             for name in ("latent_distance", "pixel_distance")
         }
-        | {"trivial": found.last_is_trivial and index == len(found.steps) - 1}
+        | {"trivial": index >= found.telling(estimate)}
         for index, (row, step) in enumerate(zip(rows, found.steps, strict=True))
     ]
 
@@ -218,8 +218,8 @@ def _window(found: Measured, analyses: Mapping[tuple[str, str], Reliability]) ->
 
 
 def _told(found: Measured, analysis: Reliability) -> tuple[Timestep, ...]:
-    """The timesteps that say something: without one to sigma 0."""
-    return analysis.timesteps[: len(found.steps) - found.last_is_trivial]
+    """The timesteps that say something of the primary estimate."""
+    return analysis.timesteps[: found.telling(found.config.primary)]
 
 
 def explore_config(config: MeasureConfig, advised: Mapping[str, Any] | None, sigmas: Sequence[float]) -> Any:
@@ -280,6 +280,7 @@ def signals(found: Measured, reward: str) -> dict[int, str]:
     """
     told: dict[int, str] = {}
     analysis = analyse_pair(found, found.config.primary, reward, reward)
+    told |= {step: "signal" for step in found.steps if found.config.is_trivial(found.config.primary, step)}
     for step, one in zip(found.steps, _told(found, analysis), strict=False):
         if has_signal(one):
             told[step] = "signal"

@@ -69,6 +69,15 @@ class MeasureConfig:
         known: tuple[Estimate, ...] = ("sde", "literal")
         return next((name for name in known if name in self.estimates), self.estimates[0])
 
+    def is_trivial(self, estimate: Estimate, step: int) -> bool:
+        """Whether an estimate is the truth by construction, so that its agreement says nothing.
+
+        At the last step there is nothing left to guess. One step before, the ODE has a single Euler step to go from
+        where the sampler goes: that is the one-step guess itself.
+        """
+        left = self.base.num_steps - 1 - step
+        return left == 0 or (left == 1 and estimate == "sde")
+
     def of_row(self, prompt: str, seed: int) -> ExploreConfig:
         """The sampler's settings for one prompt and seed."""
         return replace(self.base, prompt=prompt, seed=seed)

@@ -21,7 +21,7 @@ from core.config import PRESETS, ExploreConfig
 from core.events import ArmFinished
 from core.schedule import shifted
 from core.shapes.compare import MEASURES, bootstrap_interval, held_out_captions
-from core.shapes.measure import LEARNED, VERIFIER, analyses, config_for, gathered
+from core.shapes.measure import LEARNED, advised_window, analyses, config_for, gathered
 from core.shapes.scenes import Caption
 from core.shapes.verifier import verify
 
@@ -106,8 +106,6 @@ def as_markdown(table: Sequence[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Choose the window on prompts A, judge it on prompts B."""
-    from core.reliability import window
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="window, table and rows as one JSON object")
     parser.add_argument("--measured", type=int, default=16, help="prompts A (default: 16)")
@@ -122,7 +120,7 @@ def main() -> None:
     advised: tuple[float, float] | None = tuple(asked.window) if asked.window else None
     if advised is None:
         found = analyses(gathered(config_for(captions[: asked.measured], 1, 16, "sde"), asked.processes))
-        advised = window(found[f"sde {LEARNED} > {LEARNED}"], found[f"sde {LEARNED} > {VERIFIER}"])
+        advised = advised_window(found)
     if advised is None:
         print("No timestep is recommended on the measured prompts: there is nothing to gate.")
         return

@@ -46,8 +46,13 @@ def test_a_window_must_gain_on_what_the_search_does_not_see() -> None:
 def test_a_step_to_sigma_zero_is_shown_and_never_recommended() -> None:
     config = config_of(12, base=replace(config_of(1).base, num_steps=3), steps=(0, 1, 2))
     told = findings(measured([0.0, 0.8, 1.0], config=config))
-    assert [row["trivial"] for row in told["curves"]["sde"]["own"]] == [False, False, True]
-    assert told["window"]["steps"] == [1]
+    # One step before the end the ODE's only step is the one-step guess.
+    assert [row["trivial"] for row in told["curves"]["sde"]["own"]] == [False, True, True]
+    assert [row["trivial"] for row in told["curves"]["literal"]["own"]] == [False, False, True]
+    assert told["window"] is None
+    longer = findings(measured([0.0, 0.8, 1.0], config=replace(config, base=replace(config.base, num_steps=4))))
+    assert longer["window"]["steps"] == [1]
+    assert signals(measured([0.0, 0.8, 1.0], config=config), LEARNED) == {0: "none", 1: "signal", 2: "signal"}
     only = findings(measured([1.0], config=replace(config, steps=(2,))))
     assert only["window"] is None and only["sentence"] == ""
 

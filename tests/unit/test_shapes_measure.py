@@ -6,7 +6,7 @@ import pytest
 from core.events import Cost, Returned, SiblingsMeasured
 from core.measure_config import ESTIMATES
 from core.shapes.compare import held_out_captions
-from core.shapes.measure import LEARNED, VERIFIER, analyses, as_markdown, config_for, realised
+from core.shapes.measure import LEARNED, VERIFIER, advised_window, analyses, as_markdown, config_for, realised
 
 SIGMAS = (0.9, 0.6, 0.3)
 
@@ -57,6 +57,13 @@ def test_the_realised_gain_is_over_a_random_sibling(events: list[SiblingsMeasure
     for row in realised(events):
         assert row[f"best {LEARNED}"] == pytest.approx([0.5, 0.5, 0.5], abs=1e-4)
         assert row[f"mean {VERIFIER}"] == pytest.approx([0, 0, 0], abs=1e-4)
+
+
+def test_where_the_guess_is_the_truth_itself_is_no_recommendation(events: list[SiblingsMeasured]) -> None:
+    found = analyses(events)
+    assert found[f"sde {LEARNED} > {LEARNED}"].timesteps[-1].expected_gain > 0.5
+    advised = advised_window(found)
+    assert advised is None or advised[0] > SIGMAS[-1]
 
 
 def test_the_table_has_a_line_a_timestep(events: list[SiblingsMeasured]) -> None:
