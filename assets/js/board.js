@@ -13,7 +13,7 @@ import {makeInspector} from './inspector.js';
 import {makePopover} from './popover.js';
 import {makeSignal} from './signal.js';
 
-const IN_A_LINE = 8, IN_MANY_LINES = 10;
+const IN_A_LINE = 8, IN_MANY_LINES = 10, POOLED = 80;
 
 /** `acts`: move(place), enlarge(items, key, moved), finish(places), follow(), choose(row), tick(candidate), keep(then), leave(), help(). */
 export function makeBoard(acts) {
@@ -28,7 +28,7 @@ export function makeBoard(acts) {
   bench.append(inspector.node);
   legend.after(signal.node);
   node.append(chooser.node, parts.help, popover.node);
-  const opened = new Set();
+  const opened = new Set(), pool = makePool();
   let now = null, sort = 'index', marked = [], pinned = false;
 
   const open = key => acts.enlarge(galleryItems(now, sort), key);
@@ -108,7 +108,7 @@ export function makeBoard(acts) {
     const items = [...found.map(row => (detailed(row) ? rowItem(view, row, sort, opened.has(rowKey(row))) : {row: null, iteration: row.iteration, empty: sizeOf(row), loading: true})),
       ...toCome(view, cursor.step, found.length), ...usedNoise(view, cursor.step), ...(found.length ? [] : [unsearched(view, cursor.step)])];
     keyed(rows, items, item => `${cursor.step}/${item.row ? item.row.iteration : item.iteration}`,
-      item => (item.why ? plainRow(item) : item.used ? usedRow(item, () => open('used')) : item.empty ? emptyRow(item) : makeRow(item, {unfold})));
+      item => (item.why ? plainRow(item) : item.used ? usedRow(item, () => open('used')) : item.empty ? emptyRow(item) : pool(item, () => makeRow(item, {unfold}))));
     const values = found.filter(detailed).flatMap(row => row.total).filter(value => value !== null);
     const low = Math.min(...values), high = Math.max(...values);
     for (const child of rows.children) child.labScale?.(low, high);
@@ -176,7 +176,25 @@ export function makeBoard(acts) {
     return undefined;
   }
 
-  return {node, draw, mark, focus: () => rows.focus({preventScroll: true})};
+  /** The cursor has moved to another step; the next drawing shows it. */
+  function stand(cursor) {
+    now = {...now, cursor};
+  }
+
+  return {node, draw, mark, stand};
+}
+
+/** Rows made once are kept for when their step is looked at again: making some hundred pictures takes a while. */
+function makePool() {
+  const kept = new Map();
+  return (item, make) => {
+    const key = rowKey(item.row), signature = JSON.stringify(item), known = kept.get(key);
+    const row = known && known.signature === signature ? known.row : make();
+    kept.delete(key);
+    kept.set(key, {row, signature});
+    if (kept.size > POOLED) kept.delete(kept.keys().next().value);
+    return row;
+  };
 }
 
 /** The board's fixed parts. */
@@ -213,12 +231,11 @@ function rowKey(row) {
 
 function describe(note, view, step) {
   if (step < 0) return fill(note, 'Before the first step, at \u03c3 1: each candidate is a whole starting noise, shown as the model\u2019s first guess from it.');
-  const taken = stepRow(view, step), used = taken && view.step_std[step] > 0 ? ` The noise it used has ${number(taken.noise_norm, 2)} of a real noise\u2019s size.` : '';
   const scored = iterationsOf(view, step)[0], over = scored && scored.over_noise > 1.0005
     ? ` Candidates are scored as the paper prints it: with ${number(scored.over_noise, 2)} times the noise that \u03c3 stands for (so the guess is blurrier than it need be).` : '';
   const excess = h('span', {class: view.excess_std[step] > 0 ? 'hinted' : null, title: view.excess_std[step] > 0 ? 'Noise that nobody removes later; it ends as grain.' : null},
     `leaves ${number(view.excess_std[step], 2)} more than the next step expects`);
-  return fill(note, `\u03c3 ${number(view.sigmas[step])} \u2192 ${number(view.sigmas[step + 1])}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and `, excess, `.${over}${used}`);
+  return fill(note, `\u03c3 ${number(view.sigmas[step])} \u2192 ${number(view.sigmas[step + 1])}. The step adds noise of standard deviation ${number(view.step_std[step], 2)} and `, excess, `.${over}`);
 }
 
 /** What frames, stars and numbers mean. */

@@ -28,7 +28,7 @@ export function mount({element, props, watch, trigger}) {
     view: null, titles: {}, cursor: {step: 0, iteration: 0, candidate: 0}, following: true, known: 0, ahead: [],
     asked: null, choosing: null, finishAsked: new Set(), finishTold: [], notice: '', first: false,
   };
-  let lastPoll = Date.now();
+  let lastPoll = Date.now(), frame = 0;
 
   const lightbox = makeLightbox(), help = makeHelp(), address = makeAddress();
   const details = makeDetails({
@@ -81,12 +81,23 @@ export function mount({element, props, watch, trigger}) {
     if (same(place, cursor) && !own) return;
     state.cursor = place;
     film.mark(place);
-    if (stepped) { details.need(view, place.step); steadily(root, () => board.draw(state)); }
-    board.mark(place, look);
+    if (stepped || frame) redraw(look);
+    else board.mark(place, look);
     charts.cursor(place);
     pill.draw(state);
     address.rest(own ? state : null);
     tell();
+  }
+
+  /** Another step's board, once a frame however fast the keys come. */
+  function redraw(look) {
+    board.stand(state.cursor);
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      details.need(state.view, state.cursor.step);
+      steadily(root, () => board.draw(state));
+      board.mark(state.cursor, look);
+    });
   }
 
   function follow() {
