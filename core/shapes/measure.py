@@ -130,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="everything as one JSON object")
     parser.add_argument("--prompts", type=int, default=16)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--siblings", type=int, default=16)
     parser.add_argument("--step-kind", default="sde", choices=("sde", "cps", "dance"))
     parser.add_argument("--save", type=Path, metavar="FILE.npz", help="keep the arrays (for `app reliability`)")

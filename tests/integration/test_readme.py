@@ -12,14 +12,25 @@ from app.settings import ROOT
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_python_example_prints_every_arm(capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    exec(compile(example, "README.md", "exec"), {})
+def test_the_python_example_searches_and_saves_a_picture(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(_examples()[0], "README.md", "exec"), {})
     printed = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in printed][0] == "search" and len(printed) == 6
+    assert [line.split()[0] for line in printed] == ["search", "no_search", "ode"]
+    assert (tmp_path / "found.png").stat().st_size > 100
 
 
-@pytest.mark.parametrize("command", ["serve", "search", "doctor"])
+def test_the_plugin_example_keeps_to_the_rules(tmp_path: Path) -> None:
+    (tmp_path / "redness.py").write_text(_examples()[1])
+    command = [sys.executable, "-m", "app", "check-plugin", str(tmp_path / "redness.py")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "redness" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["serve", "search", "show", "export", "reliability", "doctor", "check-plugin"])
 def test_commands_it_names_exist(command: str) -> None:
     assert f"-m app {command}" in README
     done = subprocess.run([sys.executable, "-m", "app", command, "--help"], cwd=ROOT, capture_output=True, text=True)
@@ -44,3 +55,8 @@ def test_no_number_is_still_to_be_measured() -> None:
 
 def _card() -> str:
     return Path(ROOT / "assets" / "MODEL_CARD.md").read_text()
+
+
+def _examples() -> list[str]:
+    """The Python blocks: a search, and a plug-in."""
+    return re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
