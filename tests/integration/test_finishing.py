@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 import torch
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy import select
 
-from app import finishing
+from app import api, finishing
 from app.pictures import METADATA_KEY
-from app.recorder import Recorder
+from app.recorder import Recorder, from_numpy
 from app.search import search
 from app.services import Lab
 from app.settings import Settings
-from app.toolbox import Toolbox
 from app.worker import Worker
 from core.config import to_dict
 from core.errors import LabError, NotFound
@@ -90,6 +91,29 @@ def test_what_is_finished_or_queued_is_left_out_quietly(lab: Lab) -> None:
         pass
     assert finished(lab, record_id) == [(4, 2, 1), (4, 2, 2), (4, 2, 4), (4, 3, 2)]
     assert lab.finish(record_id, 4, 2, [4, 1, 2]) == 0 and not one.run_one()
+
+
+def test_a_page_asks_for_it_over_http(lab: Lab) -> None:
+    record_id = start(lab)
+    worker(lab).run_one()
+    app = FastAPI()
+    api.mount(app, lab)
+    client = TestClient(app)
+
+    def ask(record: str, body: dict[str, Any]) -> tuple[int, Any]:
+        answer = client.post(f"/lab/api/sessions/{record}/finish", json=body)
+        return answer.status_code, answer.json()
+
+    wanted = {"step": 4, "iteration": 2, "candidates": [1, 3]}
+    assert ask(record_id, wanted) == (200, {"queued": 2})
+    assert shown(lab, record_id)["finishing"] == [wanted]
+    assert ask(record_id, wanted) == (200, {"queued": 0})
+    worker(lab).run_one()
+    view = shown(lab, record_id)
+    assert [one["candidate"] for one in view["finishes"]] == [1, 3] and view["finishing"] == []
+    assert ask(record_id, {"step": 4})[0] == 422
+    assert ask(record_id, wanted | {"iteration": 77}) == (404, {"detail": "this session has no iteration 78 at step 5"})
+    assert ask("nosuchrecord", wanted)[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -292,7 +316,14 @@ def tiny_worker(lab: Lab, after: Any = lambda event: None) -> Worker:
             after(event)
             sent = yield event
 
-    tools = Toolbox(watched, finish, lambda name: sd3_model(), lambda name: REWARDS[name])
+    tools = replace(
+        fake_toolbox(),
+        explore=watched,
+        finish=finish,
+        load_model=lambda name: sd3_model(),
+        load_reward=lambda name: REWARDS[name],
+        to_tensor=from_numpy,
+    )
     return Worker(lab.database, lab.artifacts, tools)
 
 
