@@ -29,7 +29,7 @@ export function makeBoard(acts) {
   legend.after(signal.node);
   node.append(chooser.node, parts.help, popover.node);
   const opened = new Set(), pool = makePool();
-  let now = null, sort = 'index', marked = [], pinned = false;
+  let now = null, sort = 'index', marked = [], pinned = false, chosen = '';
 
   const open = key => acts.enlarge(galleryItems(now, sort), key);
   const step = by => acts.move({step: now.cursor.step + by});
@@ -127,7 +127,7 @@ export function makeBoard(acts) {
   /** Signs of finished candidates, ticks, and each row's buttons: put on what is there, without making it again. */
   function decorate() {
     const {view, cursor, finishAsked, choosing} = now, done = finishesOf(view), waiting = waitingOf(view, finishAsked);
-    const ready = isReady(view, choosing);
+    const ready = isReady(view, choosing), place = ready ? `${choosing.step}/${choosing.iteration}` : '';
     parts.choose.hidden = Boolean(choosing) || !choosable(view);
     parts.choose.textContent = view.state === 'paused' ? 'Choose the kept ones yourself' : 'Pause and choose the kept ones yourself';
     for (const node of rows.children) {
@@ -142,7 +142,9 @@ export function makeBoard(acts) {
         else cell.removeAttribute('aria-selected');
       }
       rowActs(node, at, done, waiting);
+      if (ticks && place !== chosen) requestAnimationFrame(() => node.scrollIntoView({block: 'nearest'}));
     }
+    chosen = place;
   }
 
   function rowActs(node, at, done, waiting) {

@@ -13,7 +13,7 @@ export function choosable(view) {
 export function makeChooser({send, leave}) {
   const text = h('p');
   const on = h('button', {type: 'button', class: 'drive continue', onclick: () => send('continue')}, 'Keep these and go on');
-  const one = h('button', {type: 'button', class: 'drive', onclick: () => send('step')}, 'Keep these, one iteration more');
+  const one = h('button', {type: 'button', class: 'drive', onclick: () => send('step')}, 'Keep these, then pause again');
   const away = h('button', {type: 'button', class: 'link', onclick: leave}, 'Leave it to the search');
   const node = h('div', {class: 'chooser', role: 'group', 'aria-label': 'Choose the kept ones', hidden: true}, text, h('div', {class: 'chooser-acts'}, on, one, away));
 
@@ -21,7 +21,8 @@ export function makeChooser({send, leave}) {
     node.hidden = !choosing;
     if (!choosing) return;
     const row = choosable(view), ready = isReady(view, choosing), count = choosing.chosen.size;
-    text.textContent = ready ? `${stepTitle(row.step)}, iteration ${row.iteration + 1}: tick the candidates that should steer the next ones. ${count ? `${plural(count, 'candidate')} ticked` : 'Tick at least one'}${row.elites.length ? `; the search itself would keep ${row.elites.length}` : ''}.`
+    const goal = row && row.iteration + 1 < view.config.search.num_iterations ? 'that should steer the next ones' : 'of which the noise of this step should be made';
+    text.textContent = ready ? `${stepTitle(row.step)}, iteration ${row.iteration + 1}: tick the candidates ${goal}. ${count ? `${plural(count, 'candidate')} ticked` : 'Tick at least one'}${row.elites.length ? `; the search itself would keep ${row.elites.length}` : ''}.`
       : view.state === 'paused' ? 'The session stands between two steps, where nothing can be kept. Press Step for the next candidates.'
       : 'Pausing after what is being scored now\u2026';
     on.disabled = one.disabled = !ready || !count || Boolean(asked);

@@ -85,7 +85,7 @@ def test_elites_are_chosen_by_hand(page: Page, site: str, lab: FakeLab) -> None:
     page.keyboard.press("Space")
     page.keyboard.press("Space")
     expect(ticked).to_have_count(3)
-    chooser.get_by_role("button", name="one iteration more").click()
+    chooser.get_by_role("button", name="then pause again").click()
     expect(shown.rows).to_have_count(iteration + 2)
     assert row_of(lab, record, step, iteration)["elites"] == mine
     chosen = page.locator(f".row[data-iteration='{iteration}']")
