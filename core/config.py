@@ -106,7 +106,7 @@ PRESETS: dict[str, SearchConfig] = {
 # What a preset sets of the session besides its search, where that differs from a new session's; a window from 0 to 0
 # has no step in it.
 PRESET_SESSION: dict[str, dict[str, Any]] = {
-    "initial-noise": {"search_initial": True, "window_min": 0.0, "window_max": 0.0},
+    "initial-noise": {"search_initial": True, "window_min": 0.0, "window_max": 0.0, "estimator": "full"},
 }
 
 PRESET_HELP: dict[str, str] = {
@@ -116,7 +116,7 @@ PRESET_HELP: dict[str, str] = {
     "one-shot-on-shell": "One-shot with the mean rescaled to the size a real noise has.",
     "random-elites": "A control: the same rounds, but blind: kept noises are drawn at random. A search must beat it.",
     "best-of-k": "25 noises once; the single best is used.",
-    "initial-noise": "25 starting noises once; the single best is used, and no later step is searched.",
+    "initial-noise": "25 starting noises once, each followed to its end without further noise; the best is used.",
     "no-search": "Ordinary random noise at every step.",
 }
 

@@ -128,7 +128,8 @@ def register_search(name: str, factory: Callable[[], "Algorithm"]) -> None:
 def register_preset(name: str, *, help: str, **given: Any) -> None:
     """Bring a preset: search settings by name (num_candidates, num_iterations, algorithm, ...) over the usual ones.
 
-    `search_initial`, `window_min` and `window_max` may be given as well: where the preset searches.
+    `search_initial`, `window_min`, `window_max` and `estimator` may be given as well: where the preset searches, and
+    by which guess.
     """
     _check("preset", name, PRESETS, help)
     known = {one.name for one in fields(SearchConfig)} - {"preset"}

@@ -124,7 +124,9 @@ def test_the_preset_searches_x_1_alone_and_an_ode_may_follow() -> None:
     model = sd3_model()
     prompt = model.encode(config.prompt, config.guidance_scale)
     end = euler(latents, model.sigmas(4), lambda x, sigma: model.velocity(x, sigma, prompt))
-    torch.testing.assert_close(of(events, ArmFinished)[0].latents, end)
+    final = of(events, ArmFinished)[0]
+    torch.testing.assert_close(final.latents, end)
+    assert final.rewards["bright"] == pytest.approx(scored[0].total[best], abs=1e-5), "what was scored is what comes"
     assert "step_kind" in problems_of(replace(config, window_max=0.8))
 
 

@@ -156,8 +156,9 @@ def test_a_factory_that_fails_fails_only_when_it_is_asked(tmp_path: Path) -> Non
 def test_a_preset_may_say_where_it_searches(tmp_path: Path) -> None:
     text = "register_preset('early', help='x', search_initial=True, window_min=0.7, window_max=1.0)"
     load_plugin(written(tmp_path, text))
-    assert config.preset_session("early") == {"search_initial": True, "window_min": 0.7, "window_max": 1.0}
-    assert config.preset_session("smart-grpo") == {"search_initial": False, "window_min": 0.3, "window_max": 0.8}
+    early, usual = config.preset_session("early"), config.preset_session("smart-grpo")
+    assert early == usual | {"search_initial": True, "window_min": 0.7, "window_max": 1.0}
+    assert usual == {"search_initial": False, "window_min": 0.3, "window_max": 0.8, "estimator": "one_step"}
 
 
 def test_flags_and_environment_name_files_once_and_hand_them_on(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
