@@ -4,6 +4,8 @@ import itertools
 import json
 import math
 import re
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -201,3 +203,11 @@ def test_pages_know_the_same_colours() -> None:
     light, dark = (ROOT / "assets/css/charts.css").read_text().split(".dark {")[:2]
     for theme, text in ((LIGHT, light), (DARK, dark)):
         assert dict(re.findall(r"--lab-arm-(\w+): (#\w+);", text)) == theme.arms
+
+
+def test_what_the_web_process_loads_brings_neither_plotly_nor_scipy() -> None:
+    """Each would take it tens of megabytes; modules that are loaded only at need count too."""
+    code = "import app.server, app.figures, app.measured, app.reliability_science, sys; " + (
+        "sys.exit(bool({'plotly', 'scipy', 'torch'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=120).returncode == 0
