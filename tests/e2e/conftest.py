@@ -53,6 +53,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> FakeLab:
     return FakeLab(tmp_path_factory.mktemp("pictures"), delay=0.1, broken=frozenset({(5, 1, 2)}))
 
 
+@pytest.fixture
+def unhurried(lab: FakeLab) -> Iterator[FakeLab]:
+    """The lab at a pace at which a browser on a busy machine can press buttons; a test may set `delay` again."""
+    usual, lab.delay = lab.delay, 1.0
+    yield lab
+    lab.delay = usual
+
+
 @pytest.fixture(scope="session")
 def site(serve: Callable[[Any], str], lab: FakeLab) -> str:
     return serve(lab)

@@ -82,7 +82,7 @@ class FakeLab:
         self.commands: list[tuple[str, str]] = []
         if recorded:
             self.recorded = self._add(recorded)
-            self._run(self.recorded, pace=0.0)
+            self._run(self.recorded, at_once=True)
         else:
             self.recorded = None
 
@@ -91,7 +91,7 @@ class FakeLab:
     def start_session(self, config: dict[str, Any]) -> str:
         """Validate and begin."""
         record_id = self._add(settings.from_dict(config))
-        threading.Thread(target=self._run, args=(record_id, self.delay), daemon=True).start()
+        threading.Thread(target=self._run, args=(record_id,), daemon=True).start()
         return record_id
 
     def command(
@@ -286,9 +286,9 @@ class FakeLab:
         session.view.update(values)
         session.view["seq"] += 1
 
-    def _run(self, record_id: str, pace: float) -> None:
+    def _run(self, record_id: str, at_once: bool = False) -> None:
         session = self.sessions[record_id]
-        time.sleep(pace)
+        time.sleep(0 if at_once else self.delay)
         for change in fake_growth.events(self, session):
             with session.changed:
                 change()
@@ -303,7 +303,7 @@ class FakeLab:
                     return
                 if not stepped:
                     self._mark(session, {"status": "running"}, state="running")
-            time.sleep(pace)
+            time.sleep(0 if at_once else self.delay)
         with session.changed:
             self._mark(session, {"status": "succeeded"}, state="succeeded")
 

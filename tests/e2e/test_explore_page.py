@@ -57,7 +57,7 @@ def test_a_run_grows_before_ones_eyes_and_ends(page: Page, site: str) -> None:
     expect(page.locator("#run")).to_be_enabled()
 
 
-def test_pause_step_continue(page: Page, site: str) -> None:
+def test_pause_step_continue(page: Page, site: str, unhurried: FakeLab) -> None:
     shown = Explore(page, site)
     shown.run()
     expect(shown.rows.first).to_be_visible()
@@ -73,10 +73,11 @@ def test_pause_step_continue(page: Page, site: str) -> None:
     shown.press("Continue")
     shown.expect_state("running")
     expect(page.get_by_role("button", name="Step", exact=True)).to_be_disabled()
+    unhurried.delay = 0.02
     shown.expect_state("succeeded", 60_000)
 
 
-def test_reload_reopens_the_session_and_goes_on_live(page: Page, site: str) -> None:
+def test_reload_reopens_the_session_and_goes_on_live(page: Page, site: str, unhurried: FakeLab) -> None:
     shown = Explore(page, site)
     shown.write_prompt("a photo of a black star")
     record = shown.run()
@@ -87,11 +88,12 @@ def test_reload_reopens_the_session_and_goes_on_live(page: Page, site: str) -> N
     expect(shown.field("prompt")).to_have_value("a photo of a black star")
     told = shown.status.inner_text()
     expect(shown.status).not_to_have_text(told)
+    unhurried.delay = 0.02
     shown.expect_state("succeeded", 60_000)
 
 
 def test_a_paused_session_reopens_paused_elsewhere_and_hears_of_its_end(
-    browser: Browser, page: Page, site: str
+    browser: Browser, page: Page, site: str, unhurried: FakeLab
 ) -> None:
     first = Explore(page, site)
     record = first.run()
@@ -106,7 +108,7 @@ def test_a_paused_session_reopens_paused_elsewhere_and_hears_of_its_end(
     other.close()
 
 
-def test_stop_keeps_what_was_found(page: Page, site: str, lab: FakeLab) -> None:
+def test_stop_keeps_what_was_found(page: Page, site: str, unhurried: FakeLab) -> None:
     shown = Explore(page, site)
     record = shown.run()
     expect(shown.rows.first).to_be_visible()
@@ -115,10 +117,10 @@ def test_stop_keeps_what_was_found(page: Page, site: str, lab: FakeLab) -> None:
     expect(shown.status).to_contain_text("is kept")
     expect(shown.rows.first).to_be_visible()
     expect(page.locator("#run")).to_be_enabled()
-    assert (record, "cancel") in lab.commands
+    assert (record, "cancel") in unhurried.commands
 
 
-def test_markup_in_a_prompt_is_text(page: Page, site: str) -> None:
+def test_markup_in_a_prompt_is_text(page: Page, site: str, unhurried: FakeLab) -> None:
     hostile = "<img src=x onerror='window.hit=1'> ${window.hit=2} {{7*7}} <script>window.hit=3</script>"
     shown = Explore(page, site)
     shown.write_prompt(hostile)
@@ -133,9 +135,9 @@ def test_markup_in_a_prompt_is_text(page: Page, site: str) -> None:
     assert page.locator(".lab-session img[src='x']").count() == 0
 
 
-def test_bad_fields_are_told_beside_the_form_and_nothing_is_lost(page: Page, site: str, lab: FakeLab) -> None:
+def test_bad_fields_are_told_beside_the_form_and_nothing_is_lost(page: Page, site: str, unhurried: FakeLab) -> None:
     shown = Explore(page, site)
-    before = len(lab.sessions)
+    before = len(unhurried.sessions)
     shown.open_advanced()
     shown.write_prompt("   ")
     shown.field("num_steps").fill("1.5")
@@ -150,7 +152,7 @@ def test_bad_fields_are_told_beside_the_form_and_nothing_is_lost(page: Page, sit
     expect(page.locator("#field-num_steps")).to_have_class(re.compile("lab-bad"))
     expect(shown.field("num_steps")).to_have_value("1.5")
     expect(page.locator(".prompt")).to_be_visible()
-    assert len(lab.sessions) == before
+    assert len(unhurried.sessions) == before
     shown.write_prompt("a photo of a red star")
     shown.field("num_steps").fill("10")
     shown.field("seed").fill("3")
@@ -170,7 +172,7 @@ def test_a_problem_in_a_folded_field_unfolds_it(page: Page, site: str) -> None:
     expect(shown.field("search.elite_fraction")).to_be_visible()
 
 
-def test_a_preset_fills_its_fields_and_a_change_is_named(page: Page, site: str, lab: FakeLab) -> None:
+def test_a_preset_fills_its_fields_and_a_change_is_named(page: Page, site: str, unhurried: FakeLab) -> None:
     shown = Explore(page, site)
     shown.open_advanced()
     shown.field("preset").click()
@@ -179,8 +181,8 @@ def test_a_preset_fills_its_fields_and_a_change_is_named(page: Page, site: str, 
     expect(shown.field("search.num_iterations")).to_have_value("1")
     shown.field("search.num_candidates").fill("6")
     record = shown.run()
-    assert lab.sessions[record].config.search.num_candidates == 6
-    assert lab.sessions[record].config.search.preset == "one-shot, changed"
+    assert unhurried.sessions[record].config.search.num_candidates == 6
+    assert unhurried.sessions[record].config.search.preset == "one-shot, changed"
     expect(page.locator(".meta")).to_contain_text("one-shot,\u00a0changed")
     expect(shown.rows.locator(".candidate")).to_have_count(6)
     shown.press("Stop")
@@ -340,7 +342,7 @@ def test_nothing_sticks_out_sideways(browser: Browser, site: str, width: int, th
     page.close()
 
 
-def test_on_a_phone_a_run_is_scrolled_to_and_no_cell_is_cut(page: Page, site: str) -> None:
+def test_on_a_phone_a_run_is_scrolled_to_and_no_cell_is_cut(page: Page, site: str, unhurried: FakeLab) -> None:
     page.set_viewport_size({"width": 390, "height": 900})
     shown = Explore(page, site)
     expect(shown.cells).to_have_count(10)
