@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from app.services import Lab
+from app.settings import Settings
 from core.config import ExploreConfig, SearchConfig
 from tests.e2e.explore_page import Explore, standing, until_paused
 from tests.e2e.fake_lab import FakeLab
@@ -120,6 +123,19 @@ def test_a_link_reopens_the_same_view(browser: Browser, page: Page, site: str) -
     again.expect_at(7, 3, 4)
     expect(other.locator(".board h3").first).to_have_text("Step 8")
     expect(other.locator(".inspector h4")).to_have_text("Iteration 4, candidate 5")
+    other.close()
+
+
+def test_a_link_outlives_the_server(browser: Browser, page: Page, serve: Callable[[Any], str], tmp_path: Path) -> None:
+    before = Lab(Settings(tmp_path))
+    shown = Explore(page, serve(before))
+    shown.cells.nth(5).locator("button").click()
+    shown.click_candidate(2, 4)
+    page.wait_for_url(re.compile(r"at=5\.1\.3"))
+    query = page.url[page.url.index("?") :]
+    before.close()
+    other = browser.new_page()
+    Explore(other, serve(Lab(Settings(tmp_path))), query).expect_at(5, 1, 3)
     other.close()
 
 

@@ -50,3 +50,6 @@ def test_a_search_from_click_to_outcome(page: Page, address: str) -> None:
     expect(page.locator(".arm.missing")).to_have_count(0)
     expect(page.locator(".scores .climbed .crown").first).to_be_visible()
     page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    page.get_by_role("button", name="Finish from here").click()
+    expect(page.locator(".truth .promise")).to_contain_text("The guess promised", timeout=60_000)
+    expect(page.locator(".candidate.at .sign")).to_have_text(re.compile(r"\d\.\d\d"))

@@ -27,7 +27,7 @@ class Stack:
 
     def start_worker(self) -> None:
         command = [sys.executable, "-m", "tests.fake_worker", "--data-dir", str(self.folder)]
-        self.worker = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"LAB_TEST_DELAY": "0.15"})
+        self.worker = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"LAB_TEST_DELAY": "0.6"})
 
     def kill_worker(self) -> None:
         if self.worker:
@@ -63,6 +63,35 @@ def test_run_pause_step_continue_reload(page: Page, stack: Stack) -> None:
     shown.expect_state("succeeded", 90_000)
     expect(page.locator(".arm.missing")).to_have_count(0)
     page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+
+
+def test_elites_are_chosen_by_hand_and_the_search_goes_on_with_them(page: Page, stack: Stack) -> None:
+    shown = Explore(page, stack.address)
+    record = shown.run()
+    expect(shown.rows.first).to_be_visible(timeout=60_000)
+    shown.press("Pause")
+    shown.expect_state("paused")
+    choose = page.get_by_role("button", name="Choose the kept ones yourself", exact=True)
+    while not choose.is_visible():
+        told = shown.status.inner_text()
+        shown.press("Step")
+        expect(shown.status).not_to_have_text(told)
+        shown.expect_state("paused")
+    choose.click()
+    row = page.locator(".board .row:has(.ticking)")
+    iteration = int(row.get_attribute("data-iteration") or "")
+    kept = row.locator(".candidate[aria-selected='true']")
+    while kept.count():
+        kept.first.click()
+    mine = row.locator(".candidate:not(.elite)").first
+    index = int(mine.get_attribute("data-candidate") or "")
+    mine.click()
+    page.get_by_role("button", name="Keep these and go on").click()
+    shown.expect_state("succeeded", 90_000)
+    view = stack.lab.session_view(record)
+    assert view
+    chosen = [row for row in view["iterations"] if row["elites"] == [index] and row["iteration"] == iteration]
+    assert len(chosen) == 1
 
 
 def test_a_waiting_session_can_be_stopped_and_the_next_one_runs(page: Page, stack: Stack) -> None:
