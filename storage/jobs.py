@@ -261,15 +261,17 @@ def append_event(
     tx: Session, job: Claim | int, kind: str, step: int | None = None, iteration: int | None = None
 ) -> int:
     """Say that something became true; returns the event's number in its job. With a claim the fence is checked."""
-    job_id = job if isinstance(job, int) else job.job_id
-    if isinstance(job, Claim):
-        check_fence(tx, job)
-        tx.execute(sa.update(jobs).where(jobs.c.id == job_id).values(lost=0))
-    seq = _next(tx, job_id, jobs.c.last_event)
+    # One statement instead of five: a search records an event every few dozen milliseconds.
+    mine, cleared = (_held(job), {"lost": 0}) if isinstance(job, Claim) else ((jobs.c.id == job,), {})
+    raised = sa.update(jobs).where(*mine).values({"last_event": jobs.c.last_event + 1} | cleared)
+    numbered = tx.execute(raised.returning(jobs.c.id, jobs.c.last_event, jobs.c.record_id)).first()
+    if numbered is None:
+        raise _stale(job) if isinstance(job, Claim) else StorageError(f"there is no job {job}")
+    job_id, seq, record_id = numbered
     row = {"job_id": job_id, "seq": seq, "kind": kind, "step": step, "iteration": iteration, "created_at": time.time()}
     tx.execute(sa.insert(job_events).values(row))
-    advance(tx, _job(tx, job_id).record_id)
-    return seq
+    advance(tx, record_id)
+    return int(seq)
 
 
 def events_after(tx: Session, job_id: int, seq: int) -> list[JobEvent]:
