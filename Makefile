@@ -18,7 +18,7 @@ health:
 	$(BIN)/python -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$(PORT)/health', timeout=5)"
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadscope $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

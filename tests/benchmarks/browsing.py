@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from app.services import Lab
 from app.settings import ROOT, Settings
 from tests.benchmarks.measuring import made_up_session, quantile
+from tests.chromium import launch
 
-CHROMIUM = "/usr/bin/chromium"
 PRESSES = 120
 REPEAT_MS = 33
 
@@ -48,7 +48,7 @@ def served(folder: Path) -> Iterator[tuple[str, int]]:
 def chromium() -> Iterator[Browser]:
     """A browser without a window."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = launch(playwright)
         try:
             yield browser
         finally:

@@ -12,6 +12,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app.server import create_app
+from tests.chromium import launch
 from tests.e2e.fake_lab import FakeLab
 from tests.e2e.kept import Kept, Stage, open_kept
 
@@ -21,7 +22,7 @@ expect.set_options(timeout=15_000)
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = launch(playwright)
         yield browser
         browser.close()
 

@@ -12,6 +12,7 @@ from playwright.sync_api import sync_playwright
 from app.server import create_app
 from app.services import Lab
 from app.settings import Settings
+from tests.chromium import launch
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "pictures"
 SHOTS = (("explore", 1440, "light"), ("explore-dark", 1440, "dark"), ("explore-narrow", 390, "light"))
@@ -28,7 +29,7 @@ def main() -> None:
         while not server.started:
             time.sleep(0.05)
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            browser = launch(playwright)
             for name, width, scheme in SHOTS:
                 page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
                 page.goto(f"http://127.0.0.1:{listener.getsockname()[1]}/", wait_until="networkidle")

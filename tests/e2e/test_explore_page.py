@@ -210,6 +210,7 @@ def test_the_filmstrip_chooses_the_board(page: Page, site: str) -> None:
 def test_elites_are_framed_the_best_marked_and_a_missing_number_told(page: Page, site: str, lab: FakeLab) -> None:
     shown = Explore(page, site)
     shown.cells.nth(5).locator("button").click()
+    expect(page.locator(".board h3").first).to_have_text("Step 6")
     view = lab.session_view(lab.recorded or "")
     assert view
     row = next(row for row in view["iterations"] if (row["step"], row["iteration"]) == (5, 1))
