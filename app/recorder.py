@@ -136,12 +136,10 @@ class Recorder:
     def save(self, event: Recorded, files: Files, then: Callable[[Session], T] | None = None) -> T | None:
         """The second half of `record`: the rows."""
         with self.database.write() as tx:
-            if self.claim is not None:
-                jobs.check_fence(tx, self.claim)
-            save_event(tx, self.record_id, event, files)
-            if self.claim is not None:
+            if self.claim is not None:  # first, for it is the fence as well
                 kind, step, iteration = place_of(event)
                 jobs.append_event(tx, self.claim, kind, step=step, iteration=iteration)
+            save_event(tx, self.record_id, event, files)
             return None if then is None else then(tx)
 
     def state(self, to_tensor: Callable[[np.ndarray], Any] = from_numpy) -> ExploreState:

@@ -256,7 +256,9 @@ def _stamp(tx: Session, record_id: str) -> dict[str, int]:
 
 
 def _require_session(tx: Session, record_id: str) -> None:
-    session_row(tx, record_id)
+    own = (records.c.id == checked_id(record_id), records.c.kind == "session", ~records.c.erased)
+    if tx.scalar(sa.select(records.c.id).where(*own)) is None:
+        raise missing(record_id)
 
 
 def _change_session(tx: Session, record_id: str, values: dict[str, Any]) -> None:
@@ -274,7 +276,7 @@ def _change_record(tx: Session, record_id: str, **values: Any) -> None:
 def _replace(tx: Session, table: sa.Table, key: dict[str, Any], row: dict[str, Any]) -> None:
     """Put the row in place of the one with that key; what hung from the old row goes with it."""
     tx.execute(sa.delete(table).where(*(table.c[name] == value for name, value in key.items())))
-    tx.execute(sa.insert(table).values(key | row))
+    tx.execute(sa.insert(table), key | row)  # as parameters: to build a statement of values costs more than to run it
 
 
 def _insert(tx: Session, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
