@@ -15,6 +15,7 @@ from typing import Any
 
 from app.flags import add_plugin_flag, add_search_flags, read_search, told
 from app.measure_flags import add_measure_flags, read_body
+from app.own_models import name_models
 from app.plugins import check_plugin, load_plugins
 from app.settings import RECORDED, read_settings
 from core import config as settings
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if "plugin" in asked:
             load_plugins(asked.plugin, without_torch=asked.command == "serve")
+            name_models(asked.model_folder, asked.lora)
         return int(asked.run(asked))
     except ConfigError as error:
         for line in told(error.problems):

@@ -63,13 +63,27 @@ def _add_flag(group: Any, owner: type, name: str, default: Any) -> None:
 
 
 def add_plugin_flag(parser: argparse.ArgumentParser) -> None:
-    """`--plugin`, as often as there are files."""
+    """What whoever starts a command brings along: plug-ins, model folders and LoRAs, each flag as often as wanted."""
     parser.add_argument(
         "--plugin",
         action="append",
         default=[],
         metavar="FILE.py",
         help="a file with rewards, presets, searches or models of your own; repeatable (LAB_PLUGINS names more)",
+    )
+    parser.add_argument(
+        "--model-folder",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="a diffusers folder of an SD3 or FLUX pipeline as a model; repeatable (LAB_MODEL_FOLDERS)",
+    )
+    parser.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="NAME=BASE:PATH",
+        help="a LoRA (safetensors, of diffusers or PEFT) on a model, as a model of its own; repeatable (LAB_LORAS)",
     )
 
 

@@ -19,8 +19,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from core.errors import ModelError
+from core.models.files import find_adapter
 
-FILES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
 _PREFIXES = ("base_model.model.", "transformer.", "module.")
 _MATRIX = re.compile(
     r"(?P<layer>.+)\.(?:lora_(?P<new>[AB])(?:\.\w+)?|lora(?:_linear_layer)?[._](?P<old>down|up))\.weight"
@@ -65,22 +65,6 @@ def merge_adapters(model: Any) -> None:
     if getattr(transformer, "peft_config", None):
         transformer.fuse_lora()
         transformer.unload_lora()
-
-
-def find_adapter(path: Path) -> Path:
-    """The safetensors file that `path` is or holds. Raises ModelError where there is none, or more than one."""
-    path = Path(path)
-    if path.is_file() and path.suffix == ".safetensors":
-        return path
-    if not path.is_dir():
-        raise ModelError(f"expected a LoRA as a .safetensors file or a folder with one, got {path}")
-    for one in FILES:
-        if (path / one).is_file():
-            return path / one
-    found = sorted(path.glob("*.safetensors"))
-    if len(found) != 1:
-        raise ModelError(f"{path}: expected {' or '.join(FILES)} in it, found {len(found)} .safetensors files")
-    return found[0]
 
 
 def _read(file: Path) -> _Lora:

@@ -5,10 +5,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from core.errors import ModelError
+
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 _WITHOUT_WEIGHTS = ("Tokenizer", "TokenizerFast", "Scheduler", "Processor", "FeatureExtractor")
 _WEIGHT_NAMES = ("model.safetensors", "diffusion_pytorch_model.safetensors")
+_ADAPTER_NAMES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")  # PEFT's and diffusers'
 
 
 def hub_cache() -> Path:
@@ -40,7 +43,7 @@ def locate(source: str, *, embedded: bool, missing_from: Callable[[Path], str | 
         folder = ASSETS / source
         missing = missing_from(folder)
         return (None, f"assets/{source} lacks {missing}, so this checkout is incomplete") if missing else (folder, "")
-    command = f"`hf download {source}` fetches them (some licences must be accepted on the model's page first)"
+    command = f"`python -m app download {source}` fetches them"
     snapshot = hub_folder(source)
     if snapshot is None:
         return None, f"the weights are not on this machine; {command}"
@@ -76,17 +79,40 @@ def missing_from_clip(folder: Path) -> str | None:
     return _missing_weights(folder)
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that a model in a folder is loaded from: one, or the shards that an index names."""
+    for name in _WEIGHT_NAMES:
+        if (folder / name).is_file():
+            return [folder / name]
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            return [folder / shard for shard in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+    return []
+
+
 def _missing_weights(folder: Path) -> str | None:
     if not (folder / "config.json").is_file():
         return "config.json"
-    for name in _WEIGHT_NAMES:
-        if (folder / name).is_file():
-            return None
-        index = folder / f"{name}.index.json"
-        if index.is_file():
-            try:
-                shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-            except (OSError, ValueError, KeyError, AttributeError):
-                return f"a readable {index.name}"
-            return next((shard for shard in shards if not (folder / shard).is_file()), None)
-    return _WEIGHT_NAMES[0] if "text_encoder" in folder.name else _WEIGHT_NAMES[1]
+    try:
+        files = weight_files(folder)
+    except (OSError, ValueError, KeyError, AttributeError):
+        return f"a readable {next(folder.glob('*.safetensors.index.json')).name}"
+    if not files:
+        return _WEIGHT_NAMES[0] if "text_encoder" in folder.name else _WEIGHT_NAMES[1]
+    return next((file.name for file in files if not file.is_file()), None)
+
+
+def find_adapter(path: Path) -> Path:
+    """The safetensors file of a LoRA that `path` is or holds. Raises ModelError where there is none, or several."""
+    path = Path(path)
+    if path.is_file() and path.suffix == ".safetensors":
+        return path
+    if not path.is_dir():
+        raise ModelError(f"expected a LoRA as a .safetensors file or a folder with one, got {path}")
+    for name in _ADAPTER_NAMES:
+        if (path / name).is_file():
+            return path / name
+    found = sorted(path.glob("*.safetensors"))
+    if len(found) != 1:
+        raise ModelError(f"{path}: expected {' or '.join(_ADAPTER_NAMES)} in it, found {len(found)} .safetensors files")
+    return found[0]

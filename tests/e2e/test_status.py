@@ -33,9 +33,9 @@ def test_what_is_usable_and_why_not(page: Page, address: str, kept: Kept) -> Non
     page.goto(f"{address}status")
     usable = card(page, "Models").locator("li").filter(has_text="shapes-sd3")
     expect(usable.locator(".sign")).to_have_text("usable")
-    missing = card(page, "Models").locator("li").filter(has_text="sd3.5-medium")
+    missing = card(page, "Models").locator("li").filter(has_text="stable-diffusion-3.5-medium")
     expect(missing.locator(".sign")).to_have_text("not here")
-    expect(missing.locator("code")).to_have_text("hf download stabilityai/stable-diffusion-3.5-medium")
+    expect(missing.locator("code")).to_have_text("python -m app download stabilityai/stable-diffusion-3.5-medium")
     expect(card(page, "Rewards").locator("li")).to_have_count(len(REWARDS))
 
 

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from core.errors import ModelError
-from core.models.adapters import find_adapter, load_adapter, merge_adapters
+from core.models.adapters import load_adapter, merge_adapters
+from core.models.files import find_adapter
 from core.models.flux import FluxFlowModel
 from core.models.sd3 import SD3FlowModel
 from tests import tiny

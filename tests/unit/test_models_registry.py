@@ -12,9 +12,16 @@ import torch
 from core.errors import ModelError
 from core.models import files, registry
 from core.models.loading import load_folder
-from core.models.registry import MODELS, load_model, usable
+from core.models.registry import MODELS, ModelSpec, load_model, usable
 from core.models.sd3 import SD3FlowModel
 from tests import tiny
+
+
+def find_spec(name: str) -> ModelSpec:
+    spec = registry.find(name)
+    assert spec is not None
+    return spec
+
 
 TINY = replace(MODELS["shapes-sd3"], id="tiny", height=16, width=16)
 
@@ -53,7 +60,7 @@ def test_half_precision_folders_load_as_float32_on_the_cpu(half_folder: Path) ->
 
 def test_flux_folders_load(tmp_path: Path) -> None:
     tiny.flux_pipeline().save_pretrained(tmp_path)
-    spec = replace(MODELS["flux.1-dev"], id="tiny-flux", height=16, width=24, max_sequence_length=16)
+    spec = replace(find_spec("flux.1-dev"), id="tiny-flux", height=16, width=24, max_sequence_length=16)
     model, original = load_folder(spec, tmp_path), tiny.flux_model()
     latents = torch.randn(1, *model.latent_shape, generator=torch.Generator().manual_seed(0))
     velocities = [m.velocity(latents, 0.5, m.encode("a red circle", 3.5)) for m in (model, original)]
@@ -95,10 +102,11 @@ def _as_snapshot(cache: Path, repository: str, source: Path) -> Path:
 def test_downloaded_models_are_found(tmp_path: Path, half_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     fine, why = usable("sd3.5-medium")
-    assert not fine and "not on this machine" in why and "hf download stabilityai/stable-diffusion-3.5-medium" in why
+    assert not fine and "not on this machine" in why
+    assert "`python -m app download stabilityai/stable-diffusion-3.5-medium`" in why and "licence" in why
     folder = _as_snapshot(tmp_path, "stabilityai/stable-diffusion-3.5-medium", half_folder)
     assert usable("sd3.5-medium") == (True, "")
-    assert registry.locate_model(MODELS["sd3.5-medium"]) == (folder, "")
+    assert registry.locate_model(find_spec("sd3.5-medium")) == (folder, "")
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_missing_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     fine, why = usable("shapes-clip")
     assert not fine and "assets/shapes-clip" in why and "config.json" in why
     fine, why = usable("clip-vit-large")
-    assert not fine and "hf download openai/clip-vit-large-patch14" in why
+    assert not fine and "app download openai/clip-vit-large-patch14" in why
     with pytest.raises(RewardError, match="not on this machine"):
         load_reward("clip-vit-large")
 

@@ -1,0 +1,49 @@
+"""Model folders and LoRAs of this machine, for one start: named by flags and the environment, known to every process.
+
+Only whoever starts the lab names paths; a page knows nothing but the names.
+"""
+
+import os
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+
+from core.errors import ConfigError
+from core.models.registry import add_folder, add_lora
+
+FOLDERS, LORAS = "LAB_MODEL_FOLDERS", "LAB_LORAS"
+BETWEEN = ";"
+
+
+def name_models(
+    folders: Sequence[str] = (), loras: Sequence[str] = (), environ: MutableMapping[str, str] = os.environ
+) -> None:
+    """Offer the models of the environment and of the flags, and leave their names to processes started from here.
+
+    Raises ConfigError for a text of another form, ModelError for what is no pipeline folder and no LoRA.
+    """
+    named = {variable: _all(variable, flags, environ) for variable, flags in ((FOLDERS, folders), (LORAS, loras))}
+    for text in named[FOLDERS]:
+        name, given, path = text.partition("=")
+        if not (name and given and path):
+            raise ConfigError({"model-folder": f"expected NAME=PATH, got {text!r:.100}"})
+        add_folder(name, Path(path))
+    for text in named[LORAS]:
+        name, given, rest = text.partition("=")
+        base, colon, path = rest.partition(":")
+        if not (name and given and base and colon and path):
+            raise ConfigError({"lora": f"expected NAME=BASE:PATH with BASE the name of a model, got {text!r:.100}"})
+        add_lora(name, base, Path(path))
+    for variable, texts in named.items():
+        if texts:
+            environ[variable] = BETWEEN.join(texts)
+
+
+def _all(variable: str, flags: Sequence[str], environ: MutableMapping[str, str]) -> list[str]:
+    """What the variable and the flags name, each once, with whole paths: other processes may start elsewhere."""
+    return list(dict.fromkeys(map(_whole, [*filter(None, environ.get(variable, "").split(BETWEEN)), *flags])))
+
+
+def _whole(text: str) -> str:
+    name, given, rest = text.partition("=")
+    base, colon, path = rest.rpartition(":")
+    return f"{name}{given}{base}{colon}{Path(path).expanduser().absolute()}" if path else text
