@@ -11,12 +11,19 @@ from sqlalchemy.orm import Session
 from storage.tables import jobs, records
 from storage.values import checked_id, missing
 
+# Made once: to build a statement costs more than to run it, and a search runs this one with every event.
+_RAISED = (
+    sa.update(records)
+    .where(records.c.id == sa.bindparam("of"), ~records.c.erased)
+    .values(seq=records.c.seq + 1)
+    .returning(records.c.seq)
+)
+
 
 def advance(tx: Session, record_id: str) -> int:
     """Raise a record's counter and return it. The record is locked until the transaction ends, so numbers appear in
     order."""
-    raised = sa.update(records).where(records.c.id == checked_id(record_id), ~records.c.erased)
-    number = tx.scalar(raised.values(seq=records.c.seq + 1).returning(records.c.seq))
+    number = tx.scalar(_RAISED, {"of": checked_id(record_id)})
     if number is None:
         raise missing(record_id)
     return int(number)

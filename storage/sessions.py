@@ -8,6 +8,7 @@ import math
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -59,6 +60,10 @@ __all__ = [
     "view",
 ]
 
+# Made once, and rows go in as parameters: to build a statement costs more than to run it.
+_IS_SESSION = sa.select(records.c.id).where(
+    records.c.id == sa.bindparam("of"), records.c.kind == "session", ~records.c.erased
+)
 _ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that are mistaken for another
 
 
@@ -256,8 +261,7 @@ def _stamp(tx: Session, record_id: str) -> dict[str, int]:
 
 
 def _require_session(tx: Session, record_id: str) -> None:
-    own = (records.c.id == checked_id(record_id), records.c.kind == "session", ~records.c.erased)
-    if tx.scalar(sa.select(records.c.id).where(*own)) is None:
+    if tx.scalar(_IS_SESSION, {"of": checked_id(record_id)}) is None:
         raise missing(record_id)
 
 
@@ -275,8 +279,13 @@ def _change_record(tx: Session, record_id: str, **values: Any) -> None:
 
 def _replace(tx: Session, table: sa.Table, key: dict[str, Any], row: dict[str, Any]) -> None:
     """Put the row in place of the one with that key; what hung from the old row goes with it."""
-    tx.execute(sa.delete(table).where(*(table.c[name] == value for name, value in key.items())))
-    tx.execute(sa.insert(table), key | row)  # as parameters: to build a statement of values costs more than to run it
+    tx.execute(_deletion(table, tuple(key)), {f"{name}_is": value for name, value in key.items()})
+    tx.execute(sa.insert(table), key | row)
+
+
+@cache
+def _deletion(table: sa.Table, key: tuple[str, ...]) -> sa.Delete:
+    return sa.delete(table).where(*(table.c[name] == sa.bindparam(f"{name}_is") for name in key))
 
 
 def _insert(tx: Session, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
