@@ -22,7 +22,7 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.config import (
     PRESET_HELP,
@@ -73,7 +73,8 @@ def register_reward(
     """
     _check("reward", name, rewards.REWARDS, help, title=title, factory=factory)
     low, high = _bounds(range)
-    spec = rewards.RewardSpec(name, title or name, help, (low, high), "plugin", bool(learned), bool(any_prompt))
+    prompts: Literal["any", "shapes"] = "any" if any_prompt else "shapes"
+    spec = rewards.RewardSpec(name, title or name, help, (low, high), "plugin", bool(learned), prompts)
     rewards.add(spec, factory)
     _registered.append(("reward", name))
 

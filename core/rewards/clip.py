@@ -9,23 +9,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.errors import RewardError
+from core.rewards.pixels import resize
 
 CACHED_PROMPTS = 256
 
 
-def preprocess(images: Tensor, size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def preprocess(
+    images: Tensor, size: int, mean: Sequence[float], std: Sequence[float], *, round_crop: bool = False
+) -> Tensor:
     """Pictures (B, 3, H, W) in [0, 1] as CLIP sees them: (B, 3, size, size), normalised by channel.
 
-    As CLIP's own processor does: the shorter side to `size` (bicubic, antialiased), the middle square, then
-    (x - mean) / std. Works on tensors throughout; bicubic overshoot is clamped, where bytes would have been cut.
+    As CLIP's own processor does with a Pillow image: the shorter side to `size` (bicubic, in bytes), the middle square,
+    then (x - mean) / std. Where nothing has to be resized the values stay as they are. `round_crop` takes the middle as
+    torchvision's CenterCrop does, which rounds half a pixel to even; otherwise it is cut off.
     """
     height, width = images.shape[-2:]
-    if min(height, width) != size:
-        scale = size / min(height, width)
-        target = (max(size, int(height * scale)), max(size, int(width * scale)))
-        images = F.interpolate(images, target, mode="bicubic", align_corners=False, antialias=True).clamp(0, 1)
-        height, width = target
-    top, left = (height - size) // 2, (width - size) // 2
+    short = min(height, width)
+    if short != size:
+        height, width = size * height // short, size * width // short
+        images = resize(images, height, width)
+    top, left = ((round(extra / 2) if round_crop else extra // 2) for extra in (height - size, width - size))
     square = images[..., top : top + size, left : left + size]
     shape = (1, 3, 1, 1)
     return (square - square.new_tensor(mean).view(shape)) / square.new_tensor(std).view(shape)
@@ -35,8 +38,9 @@ class CLIPReward:
     """Cosine similarity of picture and prompt in a CLIP model's joint space, a number in [-1, 1].
 
     The plain cosine, without the model's logit scale, so that scores of different CLIP models have one range (trained
-    models mostly stay within 0 to .5). Prompts beyond the text encoder's length are cut. Each prompt is embedded alone
-    and the last 256 are remembered, so a score does not depend on the batch.
+    models mostly stay within 0 to .5). `scaled` multiplies by it, as PickScore is told (Kirstain et al. 2023, arXiv
+    2305.01569): then in [-100, 100], mostly 15 to 25. Prompts beyond the text encoder's length are cut. Each prompt is
+    embedded alone and the last 256 are remembered, so a score does not depend on the batch.
     """
 
     def __init__(
@@ -47,12 +51,15 @@ class CLIPReward:
         mean: Sequence[float],
         std: Sequence[float],
         name: str,
+        *,
+        scaled: bool = False,
     ) -> None:
         """`mean` and `std` are three numbers each, for pictures in [0, 1]; RewardError for parts that do not fit."""
         self.name = name
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.image_size = image_size
+        self.scale = float(model.logit_scale.exp()) if scaled else 1.0
         self.mean, self.std = tuple(mean), tuple(std)
         text = model.config.text_config
         self.max_length = min(tokenizer.model_max_length, text.max_position_embeddings)
@@ -74,13 +81,14 @@ class CLIPReward:
         return F.normalize(features[0].float(), dim=-1)
 
     def __call__(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
-        """Cosines (B,) float32 of images (B, 3, H, W) in [0, 1] with their prompts."""
-        return (self.embed_images(images) * self.embed_prompts(prompts)).sum(-1)
+        """Cosines (B,) float32 of images (B, 3, H, W) in [0, 1] with their prompts, times the scale."""
+        return self.scale * (self.embed_images(images) * self.embed_prompts(prompts)).sum(-1)
 
     def embed_prompts(self, prompts: Sequence[str]) -> Tensor:
         """Unit vectors (B, D) float32."""
         return torch.stack([self._text(prompt) for prompt in prompts])
 
+    @torch.no_grad()
     def embed_images(self, images: Tensor) -> Tensor:
         """Unit vectors (B, D) float32 of images (B, 3, H, W) in [0, 1]."""
         pixels = preprocess(images.to(self.model.device).float(), self.image_size, self.mean, self.std)

@@ -13,7 +13,7 @@ from core.errors import RewardError
 from core.models import files
 from core.rewards.conformance import violations
 from core.rewards.protocol import score
-from core.rewards.registry import REWARDS, load_reward, usable
+from core.rewards.registry import REWARDS, find, load_reward, usable
 from tests import tiny
 
 IMAGES, PROMPTS = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0)), ["a", "b", "c"]
@@ -130,7 +130,7 @@ def test_missing_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     fine, why = usable("shapes-clip")
     assert not fine and "assets/shapes-clip" in why and "config.json" in why
     fine, why = usable("clip-vit-large")
-    assert not fine and "app download openai/clip-vit-large-patch14" in why
+    assert not fine and "openai/clip-vit-large-patch14, 1,714 MB" in why and "app download clip-vit-large" in why
     with pytest.raises(RewardError, match="not on this machine"):
         load_reward("clip-vit-large")
 
@@ -139,9 +139,9 @@ def test_embedded_clip_loads_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(files, "ASSETS", tmp_path)
     folder = tmp_path / "shapes-clip"
     tiny.clip_model().half().save_pretrained(folder)
-    assert files.missing_from_clip(folder) == "preprocessor_config.json"
+    assert "lacks preprocessor_config.json" in usable("shapes-clip")[1]
     CLIPImageProcessor(image_mean=tiny.MEAN, image_std=tiny.STD).save_pretrained(folder)
-    assert files.missing_from_clip(folder) == "tokenizer.json"
+    assert "lacks tokenizer.json" in usable("shapes-clip")[1]
     tiny.clip_tokenizer().save_pretrained(folder)
     assert usable("shapes-clip") == (True, "")
     reward = load_reward("shapes-clip")
@@ -156,4 +156,7 @@ def test_specs_speak_for_themselves() -> None:
         low, high = spec.range
         assert spec.name == name and spec.title and spec.help.endswith(".")
         assert low is None or high is None or low < high
-        assert bool(spec.source) == (spec.kind == "clip")
+        assert find(name) is spec
+        for part in spec.parts:
+            assert part.embedded or (part.source.count("/") == 1 and part.megabytes and part.licence)
+        assert (spec.download > 0) == bool(spec.sources) == (spec.memory > 0) == bool(spec.licence)
