@@ -190,13 +190,15 @@ class _Session:
         self, place: _Place, iteration: int, state: SearchState, candidates: Tensor, rounds: Rounds
     ) -> IterationScored:
         """Perturb, estimate, decode and score the candidates (algorithm 1, lines 4 to 6)."""
-        config, search, meter = self.config, self.config.search, self.search_meter
-        scores = self.evaluator.scores(self.evaluator.estimate(place.perturb(candidates), place.rest, meter), meter)
-        count = cem.num_elites(search, scores.total)
+        search, meter = self.config.search, self.search_meter
+        estimated = self.evaluator.estimate(place.perturb(candidates), place.rest, meter)
+        scores = self.evaluator.in_competition(self.evaluator.scores(estimated, meter))
+        ranking = self.evaluator.ranking(scores)
+        count = cem.num_elites(search, ranking)
         if search.selection == "random":
-            elites = cem.random_choice(scores.total, count, rounds.blind(iteration))
+            elites = cem.random_choice(ranking, count, rounds.blind(iteration))
         else:
-            elites = cem.top(scores.total, count)
+            elites = cem.top(ranking, count)
         return IterationScored(
             step=place.index,
             iteration=iteration,
@@ -210,7 +212,7 @@ class _Session:
             std_quantiles=diagnostics.std_quantiles(state.search_std),
             cosine=diagnostics.mean_cosine(candidates),
             over_noise=place.over_noise,
-            batch_size=min(config.batch_size, search.num_candidates),
+            batch_size=min(self.evaluator.batch_size, search.num_candidates),
             cost=self.meter.cost,
         )
 

@@ -8,6 +8,7 @@ from diffusers.pipelines.flux.pipeline_flux import FluxPipeline, calculate_shift
 from torch import Tensor
 
 from core.errors import ModelError
+from core.models.placement import TextEncoders
 from core.models.protocol import (
     Conditioning,
     check_finite,
@@ -33,14 +34,18 @@ class FluxFlowModel:
     """A FlowModel over a FluxPipeline at one picture size (pixels), since its schedule depends on the size.
 
     The guidance scale goes into the network where the checkpoint was distilled for it (FLUX.1-dev) and is ignored where
-    not (FLUX.1-schnell). Latents are unpacked (B, C, H, W) outside.
+    not (FLUX.1-schnell). Latents are unpacked (B, C, H, W) outside. With `swap` text encoders and transformer take
+    turns on the device.
     """
 
-    def __init__(self, pipeline: Any, *, id: str, height: int, width: int, max_sequence_length: int = 512) -> None:
+    def __init__(
+        self, pipeline: Any, *, id: str, height: int, width: int, max_sequence_length: int = 512, swap: bool = False
+    ) -> None:
         """Wrap a loaded pipeline; raises ModelError for a size its patches do not divide."""
         self.id = id
         self.pipeline = pipeline
         self.max_sequence_length = max_sequence_length
+        self.encoders = TextEncoders(pipeline, swap=swap)
         scale = pipeline.vae_scale_factor
         if height < 1 or width < 1 or height % (2 * scale) or width % (2 * scale):
             raise ModelError(f"{id}: expected height and width divisible by {2 * scale}, got {height} x {width}")
@@ -55,6 +60,11 @@ class FluxFlowModel:
     def _dtype(self) -> torch.dtype:
         # Of a layer that no adapter wraps: with float32 LoRA weights inside, `transformer.dtype` may be the adapter's.
         return self.pipeline.transformer.proj_out.weight.dtype
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens a sample is to the transformer."""
+        return self.latent_shape[1] * self.latent_shape[2] // 4 + self.max_sequence_length
 
     def sigmas(self, num_steps: int) -> tuple[float, ...]:
         """The pipeline's own schedule (num_steps + 1 values), shifted by resolution where its scheduler does so."""
@@ -77,8 +87,11 @@ class FluxFlowModel:
     def encode(self, prompt: str, guidance_scale: float) -> Conditioning:
         """Read a prompt."""
         check_guidance(guidance_scale, self.id)
+        return self.encoders.once((prompt, guidance_scale), lambda device: self._read(prompt, guidance_scale, device))
+
+    def _read(self, prompt: str, guidance_scale: float, device: torch.device) -> Conditioning:
         embeds, pooled, _ = self.pipeline.encode_prompt(
-            prompt=prompt, device=self.device, max_sequence_length=self.max_sequence_length
+            prompt=prompt, device=device, max_sequence_length=self.max_sequence_length
         )
         return Conditioning(prompt, guidance_scale, embeds.to(self._dtype), pooled.to(self._dtype))
 

@@ -12,6 +12,7 @@ from core.models.files import missing_from_pipeline, weight_files
 
 PIPELINES = {"sd3": "StableDiffusion3Pipeline", "flux": "FluxPipeline"}
 LARGEST = 512  # pixels a side: the size that searches and fine-tunes of the large models are run at
+_WIDTH = ("num_attention_heads", "attention_head_dim")
 _TEXT = ("text_encoder", "text_encoder_2", "text_encoder_3")
 
 
@@ -25,6 +26,7 @@ class Folder:
     t5: bool
     distilled_guidance: bool
     transformer_weights: int
+    transformer_width: int
     text_weights: int
     vae_weights: int
 
@@ -49,6 +51,7 @@ def describe(path: Path) -> Folder:
         t5=any(str(index[name][1]).startswith("T5") for name in encoders),
         distilled_guidance=bool(transformer.get("guidance_embeds")),
         transformer_weights=count_weights(path / "transformer"),
+        transformer_width=math.prod(int(transformer.get(one, 0)) for one in _WIDTH),
         text_weights=sum(count_weights(path / name) for name in encoders),
         vae_weights=count_weights(path / "vae"),
     )

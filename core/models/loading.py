@@ -10,6 +10,8 @@ from transformers.utils import logging as transformers_logging
 
 from core.errors import ModelError
 from core.models.flux import FluxFlowModel
+from core.models.memory import DType, must_swap
+from core.models.placement import free_memory, put
 from core.models.protocol import FlowModel
 from core.models.registry import ModelSpec
 from core.models.sd3 import SD3FlowModel
@@ -18,9 +20,11 @@ from core.models.sd3 import SD3FlowModel
 def load_folder(spec: ModelSpec, folder: Path, *, device: str = "cpu") -> FlowModel:
     """Load a diffusers pipeline folder as the model `spec` describes; only safetensors, only from this machine.
 
-    On the CPU always in float32, whatever the files hold: half precision is slow there and overflows.
+    On the CPU always in float32, whatever the files hold: half precision is slow there and overflows. Raises ModelError
+    where it is known beforehand not to fit.
     """
-    dtype = torch.float32 if torch.device(device).type == "cpu" else getattr(torch, spec.gpu_dtype)
+    dtype = dtype_on(spec, device)
+    swap = must_swap(spec, dtype, free_memory(device), torch.device(device).type)
     kind = StableDiffusion3Pipeline if spec.family == "sd3" else FluxPipeline
     for logging in (diffusers_logging, transformers_logging):
         logging.disable_progress_bar()  # whoever loads draws its own
@@ -28,14 +32,27 @@ def load_folder(spec: ModelSpec, folder: Path, *, device: str = "cpu") -> FlowMo
         # diffusers saves a part that is not there (the embedded model has no T5) as null, and wants None to load it.
         index = json.loads((folder / "model_index.json").read_text())
         absent: dict[str, None] = {name: None for name, value in index.items() if value == [None, None]}
-        pipeline = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True, **absent)
-        pipeline.to(device)
+        options = {"dtype": getattr(torch, dtype), "use_safetensors": True, "local_files_only": True}
+        pipeline = kind.from_pretrained(folder, **options, **absent)
+        put(pipeline, device, swap=swap)
     except Exception as error:  # diffusers, transformers, safetensors and torch each have errors of their own
         raise ModelError(f"{spec.title}: cannot be loaded from {folder}: {error}") from error
     pipeline.set_progress_bar_config(disable=True)
     for part in pipeline.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
+    if torch.device(device).type != "cpu":
+        pipeline.vae.enable_slicing()  # one picture keeps a GPU busy, and many need much memory
     sizes = {"height": spec.height, "width": spec.width, "max_sequence_length": spec.max_sequence_length}
     model = SD3FlowModel if spec.family == "sd3" else FluxFlowModel
-    return model(pipeline, id=spec.id, **sizes)
+    return model(pipeline, id=spec.id, swap=swap, **sizes)
+
+
+def dtype_on(spec: ModelSpec, device: str) -> DType:
+    """The weights' type on a device: float32 on the CPU, else the model's own, or half where the GPU lacks bfloat16."""
+    kind = torch.device(device).type
+    if kind == "cpu":
+        return "float32"
+    if kind == "cuda" and spec.gpu_dtype == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "float16"
+    return spec.gpu_dtype

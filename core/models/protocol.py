@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from core.errors import ModelError
+from core.microbatch import is_out_of_memory, release_memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,9 +126,23 @@ def decode_latents(vae: Any, latents: Tensor, model: str) -> Tensor:
     """Decode model-space latents (B, C, H, W) with an AutoencoderKL: pictures (B, 3, h, w) float32 in [0, 1]."""
     raw = latents.float() / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
     with torch.no_grad():
-        decoded = vae.decode(raw.to(vae.device, vae.dtype), return_dict=False)[0].float()
+        decoded = _decode(vae, raw.to(vae.device, vae.dtype)).float()
     pictures = (decoded / 2 + 0.5).clamp(0, 1)
     return check_finite(pictures, latents, "decoded pictures", model).to(latents.device)
+
+
+def _decode(vae: Any, raw: Tensor) -> Tensor:
+    """Decode; where one picture does not fit in memory, in overlapping tiles, whose seams are blended."""
+    try:
+        return vae.decode(raw, return_dict=False)[0]
+    except Exception as error:
+        if len(raw) > 1 or vae.use_tiling or not is_out_of_memory(error):
+            raise
+    release_memory()
+    vae.tile_latent_min_size = max(raw.shape[2:]) // 2
+    vae.tile_sample_min_size = vae.tile_latent_min_size * 2 ** (len(vae.config.block_out_channels) - 1)
+    vae.enable_tiling()
+    return vae.decode(raw, return_dict=False)[0]
 
 
 def _listed(samples: list[int], limit: int = 8) -> str:

@@ -28,8 +28,8 @@ class ModelSpec:
     `schedule` how its noise levels are spaced; `max_sequence_length` counts T5's tokens. On a GPU the weights are
     loaded as `gpu_dtype`, on the CPU as float32. With `guidance_pair` guidance above 1 costs two forwards a sample.
     `lora_targets` are the layers that a fine-tune trains. `gated` repositories open once their licence is accepted.
-    Numbers of weights count what the files hold; `gflops` are those of one sample-forward of the transformer at this
-    size; 0 where unknown.
+    Numbers of weights count what the files hold, `transformer_width` its channels; `gflops` are those of one
+    sample-forward of the transformer at this size; 0 where unknown.
     """
 
     id: str
@@ -50,6 +50,7 @@ class ModelSpec:
     licence: str = ""
     gated: bool = False
     transformer_weights: int = 0
+    transformer_width: int = 0
     text_weights: int = 0
     vae_weights: int = 0
     gflops: float = 0.0
@@ -97,6 +98,7 @@ _SPECS = (
         licence=COMMUNITY,
         gated=True,
         transformer_weights=2_469_663_936,
+        transformer_width=1536,
         text_weights=5_580_620_800,
         vae_weights=83_819_683,
         gflops=2_443,
@@ -116,6 +118,7 @@ _SPECS = (
         licence=COMMUNITY,
         gated=True,
         transformer_weights=8_146_280_768,
+        transformer_width=2432,
         text_weights=5_580_620_800,
         vae_weights=83_819_683,
         gflops=7_978,
@@ -137,6 +140,7 @@ _SPECS = (
         licence=NON_COMMERCIAL,
         gated=True,
         transformer_weights=11_901_408_320,
+        transformer_width=3072,
         text_weights=4_885_371_136,
         vae_weights=83_819_683,
         gflops=21_503,
@@ -157,6 +161,7 @@ _SPECS = (
         schedule="even",
         licence="Apache-2.0",
         transformer_weights=11_891_178_560,
+        transformer_width=3072,
         text_weights=4_885_371_136,
         vae_weights=83_819_683,
         gflops=17_686,
@@ -211,6 +216,7 @@ def add_folder(name: str, path: Path) -> None:
         guidance_pair=not flux,
         schedule="its own",
         transformer_weights=folder.transformer_weights,
+        transformer_width=folder.transformer_width,
         text_weights=folder.text_weights,
         vae_weights=folder.vae_weights,
         gflops=twin.gflops if twin else 0.0,

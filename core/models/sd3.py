@@ -7,6 +7,8 @@ from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import c
 from torch import Tensor
 
 from core.errors import ModelError
+from core.models.memory import CLIP_TOKENS
+from core.models.placement import TextEncoders
 from core.models.protocol import (
     Conditioning,
     check_finite,
@@ -22,7 +24,8 @@ class SD3FlowModel:
     """A FlowModel over a StableDiffusion3Pipeline, with or without its T5 encoder.
 
     `height` and `width` are in pixels, the pipeline's own size by default. `max_sequence_length` counts T5's tokens;
-    without T5 the pipeline appends as many zero embeddings, so a model trained without them needs 0.
+    without T5 the pipeline appends as many zero embeddings, so a model trained without them needs 0. With `swap` text
+    encoders and transformer take turns on the device.
     """
 
     def __init__(
@@ -33,11 +36,13 @@ class SD3FlowModel:
         max_sequence_length: int = 256,
         height: int | None = None,
         width: int | None = None,
+        swap: bool = False,
     ) -> None:
         """Wrap a loaded pipeline; raises ModelError for a size its patches do not divide."""
         self.id = id
         self.pipeline = pipeline
         self.max_sequence_length = max_sequence_length
+        self.encoders = TextEncoders(pipeline, swap=swap)
         default = pipeline.default_sample_size * pipeline.vae_scale_factor
         height, width = height or default, width or default
         unit = pipeline.vae_scale_factor * pipeline.patch_size
@@ -55,6 +60,12 @@ class SD3FlowModel:
     def _dtype(self) -> torch.dtype:
         # Of a layer that no adapter wraps: with float32 LoRA weights inside, `transformer.dtype` may be the adapter's.
         return self.pipeline.transformer.proj_out.weight.dtype
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens a sample with its guidance pair is to the transformer."""
+        _, height, width = self.latent_shape
+        return 2 * (height * width // self.pipeline.patch_size**2 + CLIP_TOKENS + self.max_sequence_length)
 
     def sigmas(self, num_steps: int) -> tuple[float, ...]:
         """The pipeline's own schedule (num_steps + 1 values), shifted by resolution where its scheduler does so."""
@@ -75,12 +86,15 @@ class SD3FlowModel:
     def encode(self, prompt: str, guidance_scale: float) -> Conditioning:
         """Read a prompt; above a guidance scale of 1 the empty prompt too, else every velocity is one forward."""
         check_guidance(guidance_scale, self.id)
+        return self.encoders.once((prompt, guidance_scale), lambda device: self._read(prompt, guidance_scale, device))
+
+    def _read(self, prompt: str, guidance_scale: float, device: torch.device) -> Conditioning:
         guided = guidance_scale > 1
         positive, negative, pooled, negative_pooled = self.pipeline.encode_prompt(
             prompt=prompt,
             prompt_2=None,
             prompt_3=None,
-            device=self.device,
+            device=device,
             do_classifier_free_guidance=guided,
             max_sequence_length=self.max_sequence_length,
         )

@@ -60,7 +60,8 @@ def test_half_precision_folders_load_as_float32_on_the_cpu(half_folder: Path) ->
 
 def test_flux_folders_load(tmp_path: Path) -> None:
     tiny.flux_pipeline().save_pretrained(tmp_path)
-    spec = replace(find_spec("flux.1-dev"), id="tiny-flux", height=16, width=24, max_sequence_length=16)
+    sizes = {"height": 16, "width": 24, "max_sequence_length": 16, "transformer_weights": 0, "text_weights": 0}
+    spec = replace(find_spec("flux.1-dev"), id="tiny-flux", **sizes)
     model, original = load_folder(spec, tmp_path), tiny.flux_model()
     latents = torch.randn(1, *model.latent_shape, generator=torch.Generator().manual_seed(0))
     velocities = [m.velocity(latents, 0.5, m.encode("a red circle", 3.5)) for m in (model, original)]
