@@ -14,6 +14,7 @@ from app.api_figures import figure_routes
 from app.api_reliability import reliability_routes
 from app.api_reuse import reuse_routes
 from app.api_status import status_routes
+from app.api_train import train_routes
 from app.bodies import Body, TooLarge
 from core.errors import ConfigError, LabError, NotFound
 
@@ -27,8 +28,9 @@ def mount(app: FastAPI, lab: "Lab") -> None:
     """Put every route under /lab/api, and the answers to what goes wrong there."""
     for kind, status in ((LabError, 422), (NotFound, 404), (TooLarge, 413)):
         app.add_exception_handler(kind, _answer(status))
-    each = (record_routes, queue_routes, session_routes, figure_routes, status_routes, reuse_routes, reliability_routes)
-    for routes in each:
+    lists = (record_routes, queue_routes, status_routes)
+    shown = (session_routes, figure_routes, reuse_routes, reliability_routes, train_routes)
+    for routes in (*lists, *shown):
         app.include_router(routes(lab), prefix=PREFIX)
 
 

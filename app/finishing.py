@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.orders import name_of_step
+from app.trained import usable
 from core.config import MAX_CANDIDATES
 from core.errors import LabError, NotFound
-from core.models import registry as models
 from core.rewards import registry as rewards
 from storage import jobs, sessions
 from storage.finishes import finished_candidates, lock_record, queued_candidates, stored_branch
@@ -47,7 +47,7 @@ def _checked(candidates: Any, count: int) -> list[int]:
 
 def _check_usable(tx: Session, record_id: str) -> None:
     config = sessions.get_config(tx, record_id)
-    checks = [models.usable(config.model), *(rewards.usable(name) for name in config.rewards)]
+    checks = [usable(tx, config.model), *(rewards.usable(name) for name in config.rewards)]
     problems = [why for fine, why in checks if not fine]
     if problems:
         raise LabError("; ".join(problems))

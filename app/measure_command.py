@@ -33,8 +33,8 @@ def measure_here(
     Raises LabError.
     """
     out = out or sys.stdout
-    config = read_request(body)
-    tools = toolbox or torch_toolbox(lab.settings.device)
+    config = read_request(body, lab.usable)
+    tools = lab.with_trained(toolbox or torch_toolbox(lab.settings.device))
     tools.set_threads(config.base.threads)
     model = tools.load_model(config.base.model)
     rewards = {name: tools.load_reward(name) for name in config.base.rewards}

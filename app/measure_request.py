@@ -1,29 +1,29 @@
 """What a page or a command line asks to be measured, as a config that can run here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from app.prompt_sets import prompts_of
 from app.settings import default_threads
+from app.trained import spec_of
 from core.config import ExploreConfig, to_dict
 from core.errors import ConfigError
 from core.measure_config import MeasureConfig, from_dict
 from core.models import registry as models
 from core.rewards import registry as rewards
-from core.shapes.scenes import parse_caption
 
 OWN = ("num_siblings", "num_elites", "estimates", "steps", "start_sigma")
 SAMPLER = ("model", "num_steps", "guidance_scale", "step_kind", "noise_level", "batch_size", "threads")
 FIELDS = frozenset({"prompts", "set", "seeds", "reward", "held_out", "rewards", "name", *OWN, *SAMPLER})
 
 
-def read_request(body: Mapping[str, Any]) -> MeasureConfig:
+def read_request(body: Mapping[str, Any], usable: Callable[[str], tuple[bool, str]] = models.usable) -> MeasureConfig:
     """Read and check everything: raises ConfigError with every problem, by the body's own field.
 
     `prompts` is a list, or `set` names one that came with the lab; `seeds` a list or how many; `reward` is optimised
     and the rewards of `held_out` are watched (where it is not given: those of a usual session that can judge every
-    prompt), or `rewards` maps names to weights.
+    prompt), or `rewards` maps names to weights. `usable` says whether a model can be loaded, and if not why.
     """
     unknown = {str(name)[:60]: "is not a setting" for name in body if name not in FIELDS}
     if unknown:
@@ -33,10 +33,10 @@ def read_request(body: Mapping[str, Any]) -> MeasureConfig:
     sampler = {name: body[name] for name in SAMPLER if body.get(name) is not None}
     base = {"prompt": "-", "threads": default_threads(), **sampler, "rewards": _weights(body, prompts)}
     if "guidance_scale" not in sampler:
-        spec = models.MODELS.get(str(base.get("model", ExploreConfig.model)))
+        spec = spec_of(str(base.get("model", ExploreConfig.model)))
         base["guidance_scale"] = spec.guidance_scale if spec else ExploreConfig.guidance_scale
     config = from_dict(plain | {"prompts": prompts, "seeds": _seeds(body.get("seeds", 1)), "base": base})
-    check_usable(config)
+    check_usable(config, usable)
     return config
 
 
@@ -79,10 +79,10 @@ def _weights(body: Mapping[str, Any], prompts: Sequence[Any]) -> Any:
     return {chosen: 1.0, **{name: 0.0 for name in watched if name != chosen}}
 
 
-def check_usable(config: MeasureConfig) -> None:
+def check_usable(config: MeasureConfig, usable: Callable[[str], tuple[bool, str]] = models.usable) -> None:
     """Raises ConfigError where the model or a reward cannot be used here, or cannot judge a prompt."""
     problems = {}
-    fine, why = models.usable(config.base.model)
+    fine, why = usable(config.base.model)
     if not fine:
         problems["model"] = why
     for name, weight in config.base.rewards.items():
@@ -91,18 +91,14 @@ def check_usable(config: MeasureConfig) -> None:
         if not fine:
             problems[field] = why
         elif bad := _unjudged(name, config.prompts):
-            title = rewards.REWARDS[name].title
-            problems[field] = f"{title} can judge only captions of the embedded world; it cannot judge {bad[0]!r:.80}"
+            problems[field] = f"{rewards.what_it_judges(name)}; it cannot judge {bad[0]!r:.80}"
     if problems:
         raise ConfigError(problems)
 
 
 def _unjudged(reward: str, prompts: Sequence[Any]) -> list[str]:
     """The prompts that a reward cannot judge."""
-    spec = rewards.REWARDS.get(reward)
-    if spec is None or spec.any_prompt:
-        return []
-    return [one for one in prompts if isinstance(one, str) and parse_caption(one) is None]
+    return [one for one in prompts if isinstance(one, str) and not rewards.can_judge(reward, one)]
 
 
 def as_request(config: MeasureConfig) -> dict[str, Any]:

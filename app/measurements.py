@@ -67,15 +67,15 @@ class Measurements:
 
     def start(self, body: Mapping[str, Any]) -> str:
         """Queue a measurement and return its record's id. Raises ConfigError by field."""
-        config = read_request(body)
+        config = read_request(body, self.lab.usable)
         with self.database.write() as tx:
-            record_id = reliability.create(tx, config, name=_name(body.get("name")))
+            record_id = reliability.create(tx, config, name=name_of(body.get("name")))
             jobs.enqueue(tx, kind=jobs.MEASURE, record_id=record_id, lane="batch")
         return record_id
 
     def estimate(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """What a measurement would cost; `seconds` as earlier runs of its model took, None where none ran here."""
-        config = read_request(body)
+        config = read_request(body, self.lab.usable)
         cost = planned(config)
         rows = len(config.pairs)
         rate = self._rate(config.base.model)
@@ -299,7 +299,8 @@ def _progress(state: str, config: MeasureConfig, spent: Cost) -> float | None:
     return 1.0 if state == "succeeded" else fraction(spent.nfe, planned(config).nfe)
 
 
-def _name(value: Any) -> str | None:
+def name_of(value: Any) -> str | None:
+    """A name as a page sends it, None for none. Raises ConfigError."""
     if value is None or (isinstance(value, str) and len(value) <= 200):
         return value.strip() or None if value else None
     raise ConfigError({"name": f"expected at most 200 characters, got {value!r:.60}"})

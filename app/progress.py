@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
+from app.trained import spec_of
 from core import plan
 from core.config import ExploreConfig
 from core.events import Cost
 from core.measure_config import MeasureConfig
-from core.models import registry as models
 from core.schedule import shifted
 
 
 def nfe_per_velocity(config: ExploreConfig) -> int:
     """Sample-forwards of one velocity: a guidance pair is 2."""
-    spec = models.MODELS.get(config.model)
+    spec = spec_of(config.model)
     return 2 if config.guidance_scale > 1 and (spec is None or spec.guidance_pair) else 1
 
 

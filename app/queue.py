@@ -10,7 +10,7 @@ from app.records import planned_of
 from core.errors import LabError
 from storage import jobs, queue, records
 from storage.engine import Database
-from storage.progress import spent_by, unfinished
+from storage.progress import epochs_done, spent_by, unfinished
 
 FINISHED = 5
 _INTERNAL = ("payload", "config", "claimed_at", "claimed_units")
@@ -53,11 +53,16 @@ def _told(tx: Session, shown: dict[str, Any], now: float) -> dict[str, Any]:
 
 
 def _units(tx: Session, shown: dict[str, Any]) -> tuple[float, float | None]:
-    """How much of a job is done and how much there is: candidates of a roll-out, else velocity evaluations."""
+    """How much of a job is done and how much there is: candidates of a roll-out, epochs of a fine-tune, else velocity
+    evaluations. How long the trial of a trained model takes is not known."""
     record_id = shown["record_id"]
     if shown["kind"] == jobs.FINISH:
         many = len(shown["payload"]["candidates"])
         return many - len(unfinished(tx, record_id, shown["payload"])), many
+    if shown["kind"] == jobs.EVALUATE:
+        return 0, None
+    if shown["kind"] == jobs.TRAIN:
+        return epochs_done(tx, [record_id]).get(record_id, 0), shown["config"].get("epochs")
     spent = spent_by(tx, [record_id]).get(record_id)
     config, sigmas = records.schedules(tx, [record_id]).get(record_id, (shown["config"], None))
     return 0 if spent is None else spent.nfe, planned_of(config, sigmas)

@@ -10,7 +10,7 @@ from core.errors import ConfigError, LabError
 from storage import records
 from storage.engine import Database
 from storage.jobs import STATUSES
-from storage.progress import Spent, spent_by
+from storage.progress import Spent, epochs_done, spent_by
 from storage.values import clean
 
 SAME = ("kind", "state", "preset", "model")
@@ -38,17 +38,20 @@ def listed(database: Database, asked: Mapping[str, str]) -> dict[str, Any]:
     with database.read() as tx:
         rows = records.list_records(tx, limit=limit + 1, before=asked.get("before"), **wanted)
         begun = [row["id"] for row in rows if row["state"] != "succeeded"]
-        spent, schedules = spent_by(tx, begun), records.schedules(tx, begun)
+        spent, schedules, trained = spent_by(tx, begun), records.schedules(tx, begun), epochs_done(tx, begun)
     for row in rows:
-        row |= _progress(row, spent.get(row["id"], Spent()), schedules.get(row["id"]))
+        row |= _progress(row, spent.get(row["id"], Spent()), schedules.get(row["id"]), trained.get(row["id"], 0))
     return {"records": rows[:limit], "more": len(rows) > limit}
 
 
-def _progress(row: Mapping[str, Any], spent: Spent, schedule: tuple[Any, Any] | None) -> dict[str, Any]:
+def _progress(row: Mapping[str, Any], spent: Spent, schedule: tuple[Any, Any] | None, epochs: int) -> dict[str, Any]:
     if row["state"] == "succeeded":
         return {"progress": 1.0}
     seconds = row["seconds"] if row["seconds"] is not None else (spent.seconds if spent.nfe else None)
-    return {"progress": progress_of(spent.nfe, *(schedule or (None, None))), "seconds": seconds}
+    config, sigmas = schedule or (None, None)
+    if row["kind"] == "train":
+        return {"progress": fraction(epochs, config["epochs"]) if config else None, "seconds": seconds}
+    return {"progress": progress_of(spent.nfe, config, sigmas), "seconds": seconds}
 
 
 def progress_of(nfe: int, config: Any, sigmas: Any) -> float | None:
@@ -133,5 +136,6 @@ def find(database: Database, record_id: str) -> dict[str, Any]:
     """One record as a list shows it, wherever it lies. Raises NotFound."""
     with database.read() as tx:
         row = records.get_record(tx, record_id)
-        spent, schedules = spent_by(tx, [row["id"]]), records.schedules(tx, [row["id"]])
-    return row | _progress(row, spent.get(row["id"], Spent()), schedules.get(row["id"]))
+        ids = [row["id"]]
+        spent, schedules, trained = spent_by(tx, ids), records.schedules(tx, ids), epochs_done(tx, ids)
+    return row | _progress(row, spent.get(row["id"], Spent()), schedules.get(row["id"]), trained.get(row["id"], 0))

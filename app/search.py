@@ -112,7 +112,7 @@ def search(
     """Run a config to its end and print it; `keep_as` also writes it as a recording. Raises LabError."""
     out = out or sys.stdout
     config = lab.read_config(plain)
-    tools = toolbox or torch_toolbox(lab.settings.device)
+    tools = lab.with_trained(toolbox or torch_toolbox(lab.settings.device))
     tools.set_threads(config.threads)
     model = tools.load_model(config.model)
     rewards = {name: tools.load_reward(name) for name in config.rewards}

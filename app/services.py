@@ -7,7 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from app import queue, recorded
+from app import queue, recorded, trained
 from app import records as library
 from app.finishing import queue_finish
 from app.progress import nfe_per_velocity
@@ -15,6 +15,7 @@ from app.running import end_killed
 from app.sentences import iteration_sentence, step_sentence
 from app.settings import Settings, default_threads
 from app.sweep import Sweeper
+from app.toolbox import Toolbox
 from core import plan
 from core.config import (
     ARMS,
@@ -37,6 +38,7 @@ from core.search import registry as searches
 from core.shapes.scenes import parse_caption
 from storage import jobs, records, sessions
 from storage.artifacts import Artifacts
+from storage.checkpoints import Checkpoints
 from storage.counter import last_seq
 from storage.engine import Database, open_database
 from storage.pictures import place_of
@@ -63,9 +65,10 @@ class Lab:
         """Creates what is missing; a fresh data folder gets the recorded session. Raises StorageError."""
         self.settings = settings
         self.artifacts = Artifacts(settings.artifacts_dir)
+        self.checkpoints = Checkpoints(settings.checkpoints_dir)
         self.database: Database = open_database(settings.database, migrate=True)
         end_killed(self.database, settings.data_dir)
-        self.sweeper = Sweeper(self.database, self.artifacts)
+        self.sweeper = Sweeper(self.database, self.artifacts, checkpoints=self.checkpoints)
         with self.database.read() as tx:
             known, used = records.mark(tx, RECORDED_MARK), records.any_record(tx)
             there = known is not None and records.in_use(tx, known) is not None
@@ -90,11 +93,25 @@ class Lab:
             records.set_mark(tx, RECORDED_MARK, record_id)
         return record_id
 
+    def usable(self, model_id: str) -> tuple[bool, str]:
+        """Whether a model, trained here or not, can be loaded, and if not why, in plain words (else "")."""
+        with self.database.read() as tx:
+            return trained.usable(tx, model_id)
+
+    def trained(self) -> list[dict[str, Any]]:
+        """The models that were trained here, as `options` lists models, the newest first."""
+        with self.database.read() as tx:
+            return trained.offers(tx)
+
+    def with_trained(self, toolbox: Toolbox) -> Toolbox:
+        """The same tools, whose models include those that were trained here."""
+        return trained.with_trained(toolbox, self.database, self.checkpoints)
+
     def read_config(self, plain: Mapping[str, Any]) -> ExploreConfig:
         """Validate a config and check that its model and rewards can be used here. Raises ConfigError."""
         config = from_dict({"threads": default_threads()} | dict(plain) if isinstance(plain, Mapping) else plain)
         problems: dict[str, str] = {}
-        fine, why = models.usable(config.model)
+        fine, why = self.usable(config.model)
         if not fine:
             problems["model"] = why
         fine, why = searches.usable(config.search.algorithm)
@@ -104,13 +121,11 @@ class Lab:
             fine, why = rewards.usable(name)
             if not fine:
                 problems["rewards"] = why
-        blind = [name for name, weight in config.rewards.items() if weight and not _can_judge(name, config.prompt)]
+        climbed = [name for name, weight in config.rewards.items() if weight]
+        blind = [name for name in climbed if not rewards.can_judge(name, config.prompt)]
         if blind:
-            titles = " and ".join(rewards.REWARDS[name].title for name in blind)
-            problems["rewards"] = (
-                f"{titles} can judge only captions of the embedded world, such as {EXAMPLE_PROMPT!r}: "
-                "expected such a prompt, or another reward to climb"
-            )
+            judged = "; ".join(rewards.what_it_judges(name) for name in blind)
+            problems["rewards"] = f"{judged}: expected such a prompt, or another reward to climb"
         if problems:
             raise ConfigError(problems)
         return config
@@ -313,7 +328,8 @@ class Lab:
         return {
             "models": [
                 _option(spec.id, spec.help, models.usable(spec.id), **asdict(spec)) for spec in models.MODELS.values()
-            ],
+            ]
+            + self.trained(),
             "rewards": [
                 _option(spec.name, spec.help, rewards.usable(spec.name), **asdict(spec))
                 for spec in rewards.REWARDS.values()
@@ -334,11 +350,6 @@ def _option(name: str, text: str, usable: tuple[bool, str] = (True, ""), /, **mo
     return {"title": name} | more | {"name": name, "help": text, "usable": usable[0], "why_not": usable[1]}
 
 
-def _can_judge(reward: str, prompt: str) -> bool:
-    spec = rewards.REWARDS.get(reward)
-    return spec is None or spec.any_prompt or parse_caption(prompt) is not None
-
-
 def _add_words(row: dict[str, Any], config: ExploreConfig, means: Mapping[int, float | None]) -> None:
     """What an iteration's numbers mean: `notes` on what is unusual in them, and a `sentence`."""
     last = row["iteration"] == config.search.num_iterations - 1
@@ -353,7 +364,7 @@ def _add_words(row: dict[str, Any], config: ExploreConfig, means: Mapping[int, f
 
 def _caution(config: ExploreConfig) -> str | None:
     """What a reader must know of a prompt that the embedded model was never taught."""
-    if config.model != EMBEDDED_MODEL or parse_caption(config.prompt) is not None:
+    if trained.base_of(config.model) != EMBEDDED_MODEL or parse_caption(config.prompt) is not None:
         return None
     return (
         f"The embedded model knows only captions such as {EXAMPLE_PROMPT!r}. It was never taught this prompt, and "

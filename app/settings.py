@@ -37,6 +37,11 @@ class Settings:
         """The only folder whose files are served."""
         return self.data_dir / "artifacts"
 
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Where fine-tunes keep their states; a LoRA is served from there by its record."""
+        return self.data_dir / "checkpoints"
+
 
 def read_settings(data_dir: str | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """Flags first, then LAB_DATA_DIR, LAB_DATABASE_URL and LAB_DEVICE, then the checkout's own `data`.

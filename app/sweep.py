@@ -9,6 +9,7 @@ import threading
 
 from storage import records
 from storage.artifacts import Artifacts
+from storage.checkpoints import Checkpoints
 from storage.engine import Database
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,12 @@ log = logging.getLogger(__name__)
 YOUNG_SECONDS = 3600.0
 
 
-def sweep(database: Database, artifacts: Artifacts, older_than: float = YOUNG_SECONDS) -> list[str]:
+def sweep(
+    database: Database,
+    artifacts: Artifacts,
+    older_than: float = YOUNG_SECONDS,
+    checkpoints: Checkpoints | None = None,
+) -> list[str]:
     """Remove the rows of deleted records, then unreferenced files older than `older_than` seconds; returns their names.
 
     What is referred to is read in many short looks, so a row written meanwhile may be missed. Its files are safe all
@@ -30,6 +36,12 @@ def sweep(database: Database, artifacts: Artifacts, older_than: float = YOUNG_SE
         while left:
             with database.write() as tx:
                 left = records.remove_rows(tx, record_id)
+    if checkpoints is not None:
+        there = checkpoints.records()  # before the records: a run that begins now is none of these
+        with database.read() as tx:
+            there.difference_update(records.record_ids(tx))
+        for record_id in there:
+            checkpoints.remove_all(record_id)
     return artifacts.purge(referenced(database), older_than)
 
 
@@ -51,10 +63,17 @@ def referenced(database: Database) -> set[str]:
 class Sweeper:
     """Sweeps in a thread when asked, and once more when what was too young then is old enough."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, older_than: float = YOUNG_SECONDS):
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        older_than: float = YOUNG_SECONDS,
+        checkpoints: Checkpoints | None = None,
+    ):
         """Starts nothing yet."""
         self.database = database
         self.artifacts = artifacts
+        self.checkpoints = checkpoints
         self.older_than = older_than
         self._asked = threading.Condition()
         self._due = self._busy = self._ended = False
@@ -91,7 +110,7 @@ class Sweeper:
                     return
                 self._due, self._busy = False, True
             try:
-                sweep(self.database, self.artifacts, self.older_than)
+                sweep(self.database, self.artifacts, self.older_than, self.checkpoints)
             except Exception:
                 log.exception("could not clear away what was deleted; the next deletion tries again")
             with self._asked:

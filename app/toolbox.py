@@ -3,11 +3,14 @@
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from app.recorder import from_numpy
 from core.config import ExploreConfig, SearchConfig
 from core.events import CandidateFinished, ExploreEvent, MeasureStarted, SiblingsMeasured
+from core.train_events import TrainEvent
 
 log = logging.getLogger(__name__)
 
@@ -15,6 +18,7 @@ Explore = Callable[..., Generator[ExploreEvent, tuple[int, ...] | None, None]]
 Finish = Callable[..., Iterator[CandidateFinished]]
 Measure = Callable[..., Iterator[SiblingsMeasured]]
 Schedule = Callable[..., MeasureStarted]
+Train = Callable[..., Generator[TrainEvent, str | None, None]]
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,13 @@ class Toolbox:
     load_reward: Callable[[str], Any]
     measure: Measure
     schedule: Schedule
+    train: Train
+    save_state: Callable[[Any, Path], Any]  # a checkpoint's state into an empty folder
+    load_state: Callable[[Path], Any]
+    load_adapter: Callable[[Any, Path], None]  # a LoRA onto a model
     to_tensor: Callable[[Any], Any] = from_numpy
     set_threads: Callable[[int], None] = lambda count: None
+    device: str = "auto"
 
 
 def place_of_device(device: str) -> str:
@@ -39,7 +48,7 @@ def place_of_device(device: str) -> str:
 
 
 def torch_toolbox(device: str = "auto") -> Toolbox:
-    """The real ones. Imports torch; `device` is auto, cpu or cuda."""
+    """The real ones. Imports torch, and peft when it is first needed; `device` is auto, cpu or cuda."""
     import torch
 
     from core.explore import explore
@@ -54,9 +63,14 @@ def torch_toolbox(device: str = "auto") -> Toolbox:
         finish=finish,
         measure=measure,
         schedule=schedule,
+        train=lambda *asked, **more: import_module("core.grpo.trainer").train(*asked, **more),
+        save_state=lambda state, folder: import_module("core.grpo.checkpoint").save(state, folder),
+        load_state=lambda folder: import_module("core.grpo.checkpoint").load(folder),
+        load_adapter=lambda model, file: import_module("core.models.adapters").load_adapter(model, file),
         load_model=lambda model_id: load_model(model_id, device=place),
         load_reward=lambda name: load_reward(name, device=place),
         set_threads=torch.set_num_threads,
+        device=device,
     )
 
 

@@ -15,18 +15,20 @@ from contextlib import closing, contextmanager
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app import measuring
+from app import evaluating, measuring, training
 from app.orders import Orders, Position, position_of, read_orders
 from app.presence import announce
 from app.recorder import Recorder, place_of
 from app.settings import Settings
 from app.supervisor import Supervisor, worker_command
 from app.toolbox import Resident, Toolbox, torch_toolbox
+from app.trained import with_trained
 from core.config import ExploreConfig
 from core.errors import LabError
 from core.events import ArmFinished, ExploreEvent, IterationScored, SessionFinished, SessionStarted, StepCommitted
 from storage import jobs, sessions
 from storage.artifacts import Artifacts
+from storage.checkpoints import Checkpoints
 from storage.engine import Database, open_database
 from storage.finishes import finished_candidates
 
@@ -52,12 +54,17 @@ class Worker:
         poll_seconds: float = 0.05,
         renew_seconds: float = jobs.RENEW_SECONDS,
         clock: Callable[[], float] = time.time,
+        checkpoints: Checkpoints | None = None,
     ):
-        """`owner` names this process in its leases; it must differ from every other worker's."""
+        """`owner` names this process in its leases; it must differ from every other worker's.
+
+        `checkpoints` lie beside the artifacts unless they are given.
+        """
         self.database = database
         self.artifacts = artifacts
-        self.toolbox = toolbox
-        self.resident = Resident(toolbox)
+        self.checkpoints = checkpoints or Checkpoints(artifacts.folder.parent / "checkpoints")
+        self.toolbox = with_trained(toolbox, database, self.checkpoints)
+        self.resident = Resident(self.toolbox)
         self.owner = owner or f"worker-{os.getpid()}-{os.urandom(4).hex()}"
         self.lane = lane
         self.poll_seconds = poll_seconds
@@ -80,7 +87,8 @@ class Worker:
 
     def _perform(self, claim: jobs.Claim, stop: threading.Event) -> None:
         """Work on a job until it ends, pauses or `stop` is set; what goes wrong with it ends it and not the worker."""
-        work = {jobs.FINISH: self._finish, jobs.MEASURE: self._measure}.get(claim.kind, self._explore)
+        special = {jobs.MEASURE: self._measure, jobs.TRAIN: self._train, jobs.EVALUATE: self._evaluate}
+        work = ({jobs.FINISH: self._finish} | special).get(claim.kind, self._explore)
         try:
             with self._renewing(claim):
                 work(claim, stop)
@@ -125,14 +133,15 @@ class Worker:
                 event = next(events, None)  # an earlier attempt recorded it; to do so again would look like progress
             while event is not None:
                 position = position.after(*place_of(event))
-                orders = self._record(recorder, claim, event, position)
+                orders, asked = self._record(recorder, claim, event, position)
                 if orders.action != "run" or isinstance(event, SessionFinished):
                     return
                 if stop.is_set():
                     with self.database.write() as tx:
                         jobs.release(tx, claim)
                     return
-                self._finish_beside(config, stop)
+                if asked:
+                    self._finish_beside(config, stop)
                 try:
                     event = events.send(orders.elites)
                 except StopIteration:
@@ -174,6 +183,12 @@ class Worker:
     def _measure(self, claim: jobs.Claim, stop: threading.Event) -> None:
         measuring.perform(self.database, self.artifacts, self.resident, claim, stop)
 
+    def _train(self, claim: jobs.Claim, stop: threading.Event) -> None:
+        training.perform(self.database, self.artifacts, self.checkpoints, self.toolbox, claim, stop)
+
+    def _evaluate(self, claim: jobs.Claim, stop: threading.Event) -> None:
+        evaluating.perform(self.database, self.resident, claim, stop)
+
     def _may_go_on(self, claim: jobs.Claim, stop: threading.Event) -> bool:
         """Whether a roll-out may go on: it can be cancelled, and goes back to the queue when the worker stops."""
         with self.database.write() as tx:
@@ -187,17 +202,24 @@ class Worker:
                 jobs.release(tx, claim)
             return not stop.is_set()
 
-    def _record(self, recorder: Recorder, claim: jobs.Claim, event: ExploreEvent, position: Position) -> Orders:
-        """The event, what is done about pending commands, and the job's new status: one transaction."""
+    def _record(
+        self, recorder: Recorder, claim: jobs.Claim, event: ExploreEvent, position: Position
+    ) -> tuple[Orders, bool]:
+        """The event, what is done about pending commands, and the job's new status: one transaction.
 
-        def then(tx: Session) -> Orders:
+        Also says whether somebody waits for a roll-out on this session's model.
+        """
+        config = recorder.config
+
+        def then(tx: Session) -> tuple[Orders, bool]:
             if isinstance(event, SessionFinished):
                 jobs.finish(tx, claim, "succeeded")
-                return Orders("run", {})
+                return Orders("run", {}), False
             moved = isinstance(event, RESULTS)
-            return self._follow(tx, claim, position, recorder.config.search.num_candidates, moved=moved)
+            orders = self._follow(tx, claim, position, config.search.num_candidates, moved=moved)
+            return orders, jobs.waiting(tx, lane=self.lane, now=self.clock(), beside=config.model)
 
-        return recorder.record(event, then) or Orders("run", {})
+        return recorder.record(event, then) or (Orders("run", {}), False)
 
     def _follow(self, tx: Session, claim: jobs.Claim, position: Position, candidates: int, *, moved: bool) -> Orders:
         orders = read_orders(jobs.pending_commands(tx, claim.job_id), position, candidates, moved=moved)

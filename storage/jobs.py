@@ -8,6 +8,7 @@ nothing.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,17 +17,17 @@ from sqlalchemy.orm import Session
 from core.errors import StorageError
 from core.events import INITIAL
 from storage.counter import advance, advance_waiting
-from storage.progress import spent_by, unfinished
+from storage.progress import epochs_done, spent_by, unfinished
 from storage.tables import job_commands, job_events, jobs, records
 from storage.values import checked_id, clean, dumps, missing
 
 STATUSES = ("pending", "running", "paused", "succeeded", "failed", "cancelled")
 FINAL = ("succeeded", "failed", "cancelled")
-COMMANDS = ("pause", "step", "continue", "cancel", "elites")
+COMMANDS = ("pause", "step", "continue", "cancel", "elites", "save", "sample")
 # A record's own job decides its state and hears its commands; jobs of any other kind run beside it.
-MEASURE = "measure"
-OWN = ("explore", MEASURE)
-FINISH = "finish"
+MEASURE, TRAIN = "measure", "train"
+OWN = ("explore", MEASURE, TRAIN)
+FINISH, EVALUATE = "finish", "evaluate"
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 5.0
 MAX_LOST = 10
@@ -58,6 +59,23 @@ class Command:
     payload: dict[str, Any]
     expected_step: int | None
     expected_iteration: int | None
+
+
+# What a worker asks with every event, made once: to build a statement costs more than to run it.
+_PENDING = (
+    sa.select(*(job_commands.c[name] for name in Command.__dataclass_fields__))
+    .where(job_commands.c.job_id == sa.bindparam("job"), job_commands.c.consumed_at.is_(None))
+    .order_by(sa.case((job_commands.c.kind == "cancel", 0), else_=1), job_commands.c.seq)
+)
+_NUMBERED = (
+    sa.update(jobs)
+    .where(jobs.c.id == sa.bindparam("job"))
+    .values(last_event=jobs.c.last_event + 1)
+    .returning(jobs.c.id, jobs.c.last_event, jobs.c.record_id)
+)
+_NUMBERED_AS_HELD = _NUMBERED.where(
+    jobs.c.attempt == sa.bindparam("try"), jobs.c.lease_owner == sa.bindparam("by"), jobs.c.status == "running"
+).values(lost=0)
 
 
 @dataclass(frozen=True)
@@ -98,9 +116,8 @@ def enqueue(
 
 def waiting(tx: Session, *, lane: str, now: float | None = None, beside: str | None = None) -> bool:
     """Whether `claim` would find a job. It only reads, so an idle worker may ask often."""
-    free = _free(time.time() if now is None else now)
-    wanted = sa.select(jobs.c.id).where(jobs.c.lane == lane, free, *_beside(beside))
-    return tx.execute(wanted.limit(1)).first() is not None
+    asked = {"now": time.time() if now is None else now, "lane": lane} | ({} if beside is None else {"model": beside})
+    return tx.execute(_waiting(beside is not None), asked).first() is not None
 
 
 def claim(
@@ -123,7 +140,7 @@ def claim(
     now = time.time() if now is None else now
     free = _free(now)
     queue = sa.select(jobs.c.id, jobs.c.attempt, jobs.c.status, jobs.c.lost)
-    queue = queue.where(jobs.c.lane == lane, free, *_beside(beside))
+    queue = queue.where(jobs.c.lane == lane, free, *(() if beside is None else _beside(beside)))
     while (found := tx.execute(queue.order_by(*line()).limit(1)).first()) is not None:
         lost = found.lost + (found.status == "running")
         taken = tx.execute(
@@ -235,16 +252,13 @@ def _without_worker(tx: Session, job: sa.Row, kind: str, command_id: int, now: f
         _leave(tx, job.id, "paused", None)
     elif kind in ("step", "continue") and job.status == "paused":
         _leave(tx, job.id, "pending", None)
+    elif kind in ("save", "sample") and job.status != "running":
+        consume(tx, command_id, "this can be asked of a fine-tune that runs")
 
 
 def pending_commands(tx: Session, job_id: int) -> list[Command]:
     """Commands nobody has read yet: cancel first, then in the order they were sent."""
-    rows = tx.execute(
-        sa.select(*(job_commands.c[name] for name in Command.__dataclass_fields__))
-        .where(job_commands.c.job_id == job_id, job_commands.c.consumed_at.is_(None))
-        .order_by(sa.case((job_commands.c.kind == "cancel", 0), else_=1), job_commands.c.seq)
-    )
-    return [Command(**row._mapping) for row in rows]
+    return [Command(**row._mapping) for row in tx.execute(_PENDING, {"job": job_id})]
 
 
 def consume(tx: Session, command_id: int, refusal: str | None = None) -> None:
@@ -262,14 +276,15 @@ def append_event(
 ) -> int:
     """Say that something became true; returns the event's number in its job. With a claim the fence is checked."""
     # One statement instead of five: a search records an event every few dozen milliseconds.
-    mine, cleared = (_held(job), {"lost": 0}) if isinstance(job, Claim) else ((jobs.c.id == job,), {})
-    raised = sa.update(jobs).where(*mine).values({"last_event": jobs.c.last_event + 1} | cleared)
-    numbered = tx.execute(raised.returning(jobs.c.id, jobs.c.last_event, jobs.c.record_id)).first()
+    if isinstance(job, Claim):
+        numbered = tx.execute(_NUMBERED_AS_HELD, {"job": job.job_id, "try": job.attempt, "by": job.owner}).first()
+    else:
+        numbered = tx.execute(_NUMBERED, {"job": job}).first()
     if numbered is None:
         raise _stale(job) if isinstance(job, Claim) else StorageError(f"there is no job {job}")
     job_id, seq, record_id = numbered
     row = {"job_id": job_id, "seq": seq, "kind": kind, "step": step, "iteration": iteration, "created_at": time.time()}
-    tx.execute(sa.insert(job_events).values(row))
+    tx.execute(sa.insert(job_events), row)
     advance(tx, record_id)
     return int(seq)
 
@@ -293,9 +308,12 @@ def history(tx: Session, record_id: str) -> list[JobEvent]:
 
 
 def units_done(tx: Session, job: sa.Row) -> float:
-    """How much of a job is stored already: candidates of a roll-out, else velocity evaluations of the record."""
+    """How much of a job is stored already: candidates of a roll-out, epochs of a fine-tune, else velocity evaluations
+    of the record."""
     if job.kind == FINISH:
         return float(len(job.payload["candidates"]) - len(unfinished(tx, job.record_id, job.payload)))
+    if job.kind == TRAIN:
+        return float(epochs_done(tx, [job.record_id]).get(job.record_id, 0))
     spent = spent_by(tx, [job.record_id])
     return float(spent[job.record_id].nfe) if spent else 0.0
 
@@ -306,29 +324,25 @@ def latest_job(tx: Session, record_id: str) -> int | None:
     return tx.scalar(sa.select(sa.func.max(jobs.c.id)).where(*own))
 
 
-def mode_of(job: sa.Row, waiting: list[Command]) -> str:
-    """What a job is about to do: run, pausing, stepping or paused.
-
-    The latest of what is still asked of it decides; a step stays unread until the event it asked for.
-    """
-    modes = {"pause": "pausing", "step": "stepping", "continue": "run"}
-    asked = [modes[one.kind] for one in waiting if one.kind in modes]
-    return "paused" if job.status == "paused" else (asked or ["run"])[-1]
-
-
 def line() -> tuple[sa.ColumnElement[Any], ...]:
     """The order in which jobs are taken."""
     return (sa.case((jobs.c.kind == FINISH, 0), else_=1), jobs.c.rank, jobs.c.id)
 
 
-def _beside(model: str | None) -> tuple[sa.ColumnElement[bool], ...]:
-    """Roll-outs on that model; anything where there is none."""
-    if model is None:
-        return ()
+@cache
+def _waiting(beside: bool) -> sa.Select:
+    """One job that nobody works on, of the parameters `lane`, `now` and, only roll-outs `beside`, `model`."""
+    free = _free(sa.bindparam("now", type_=sa.Double()))
+    only = _beside(sa.bindparam("model", type_=sa.String())) if beside else ()
+    return sa.select(jobs.c.id).where(jobs.c.lane == sa.bindparam("lane"), free, *only).limit(1)
+
+
+def _beside(model: str | sa.BindParameter[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Roll-outs on that model."""
     return (jobs.c.kind == FINISH, jobs.c.record_id.in_(sa.select(records.c.id).where(records.c.model == model)))
 
 
-def _free(now: float) -> sa.ColumnElement[bool]:
+def _free(now: float | sa.BindParameter[float]) -> sa.ColumnElement[bool]:
     """Nobody works on it, or whoever did has been silent for a whole lease."""
     lost = sa.and_(jobs.c.status == "running", jobs.c.lease_expires_at < now)
     return sa.or_(jobs.c.status == "pending", lost)

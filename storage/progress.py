@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from core.events import Cost
+from storage.run_tables import epochs
 from storage.tables import arms, finishes, iterations, siblings, steps
 
 COSTS = ("nfe", "decodes", "reward_calls", "seconds")
@@ -51,10 +52,10 @@ def arms_cost(tx: Session, record_id: str) -> Cost:
 
 
 def spent_by(tx: Session, record_ids: Iterable[str]) -> dict[str, Spent]:
-    """What each of many sessions and measurements has spent so far; those that have not begun are left out."""
+    """What each of many sessions, measurements and runs has spent so far; those that have not begun are left out."""
     ids = list(record_ids)
     found: dict[str, Spent] = {}
-    for table in (steps, iterations):  # both count from the beginning: the larger is the later
+    for table in (steps, iterations, epochs):  # all count from the beginning: the larger is the later
         columns = (table.c.record_id, sa.func.max(table.c.nfe), sa.func.max(table.c.seconds))
         newest = sa.select(*columns).where(table.c.record_id.in_(ids)).group_by(table.c.record_id)
         for record_id, nfe, seconds in tx.execute(newest).tuples():
@@ -70,6 +71,12 @@ def spent_by(tx: Session, record_ids: Iterable[str]) -> dict[str, Spent]:
     ).tuples():
         found[record_id] = Spent(int(nfe), float(seconds))
     return found
+
+
+def epochs_done(tx: Session, record_ids: Iterable[str]) -> dict[str, int]:
+    """How many epochs each of many fine-tunes has stored; those that have not begun are left out."""
+    newest = sa.select(epochs.c.record_id, sa.func.max(epochs.c.epoch)).group_by(epochs.c.record_id)
+    return dict(tx.execute(newest.where(epochs.c.record_id.in_(list(record_ids)))).tuples().all())
 
 
 def unfinished(tx: Session, record_id: str, payload: dict[str, Any]) -> list[int]:

@@ -7,12 +7,12 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound, StorageError
 from storage.counter import advance_waiting
-from storage.jobs import FINAL, FINISH, OWN, enqueue, latest_job, line, mode_of, pending_commands
+from storage.jobs import FINAL, FINISH, OWN, Command, enqueue, latest_job, line, pending_commands
 from storage.tables import job_commands, job_events, jobs, records
 from storage.values import iso, this
 
 _FINISHING = 500  # roll-outs of one record that are looked through: more never wait
-RESULTS = ("iteration", "step", "arm", "finish", "siblings")
+RESULTS = ("iteration", "step", "arm", "finish", "siblings", "epoch")
 _JOB = ("id", "kind", "lane", "record_id", "status", "payload", "error", "claimed_at", "claimed_units", "ended_at")
 _RECORD = ("name", "prompt", "picture", "config")
 
@@ -35,6 +35,16 @@ def job_view(tx: Session, record_id: str) -> dict[str, Any] | None:
         "mode": mode_of(job, pending_commands(tx, job_id)),
         "refusal": tx.scalar(refusals.order_by(job_commands.c.seq.desc()).limit(1)),
     }
+
+
+def mode_of(job: sa.Row, waiting: list[Command]) -> str:
+    """What a job is about to do: run, pausing, stepping or paused.
+
+    The latest of what is still asked of it decides; a step stays unread until the event it asked for.
+    """
+    modes = {"pause": "pausing", "step": "stepping", "continue": "run"}
+    asked = [modes[one.kind] for one in waiting if one.kind in modes]
+    return "paused" if job.status == "paused" else (asked or ["run"])[-1]
 
 
 def _place(tx: Session, job: sa.Row) -> dict[str, Any]:
@@ -127,7 +137,7 @@ def retry(tx: Session, job_id: int) -> int:
     deleted = tx.scalar(sa.select(records.c.deleted_at).where(records.c.id == job.record_id))
     if deleted is not None:
         raise StorageError(f"{this(job.kind)} lies in the trash: restore it first")
-    if job.kind != FINISH and latest_job(tx, job.record_id) != job.id:
+    if job.kind in OWN and latest_job(tx, job.record_id) != job.id:
         raise StorageError(f"{this(job.kind)} has been tried again already")
     return enqueue(tx, kind=job.kind, record_id=job.record_id, lane=job.lane, payload=job.payload)
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from core.errors import StorageError
 from storage.counter import advance
 from storage.jobs import FINAL, FINISH
+from storage.run_tables import epochs, runs, samples
 from storage.tables import (
     arms,
     candidates,
@@ -32,6 +33,7 @@ from storage.views import record_row
 SORTS = ("newest", "oldest", "reward", "cost", "name")
 _SHOWN = ("id", "kind", "name", "prompt", "preset", "model", "state", "error", "headline", "parent", "star", "note")
 _COLUMNS = [records.c[name] for name in (*_SHOWN, "locked", "picture", "reward", "created_at", "deleted_at")]
+_KINDS = (sessions, reliability, runs)  # a record has a row in one of them
 _ROWS_AT_ONCE = 2_000
 _LOWEST = -1e308  # below every reward: where there is none
 
@@ -87,14 +89,15 @@ def ids_that_begin(tx: Session, text: str, limit: int = 5) -> list[str]:
 
 def _select() -> sa.Select[Any]:
     query = sa.select(*_COLUMNS, _either("seconds").label("seconds"), _either("finished_at").label("finished_at"))
-    return query.select_from(
-        records.outerjoin(sessions).outerjoin(reliability, reliability.c.record_id == records.c.id)
-    )
+    joined = records.outerjoin(sessions)
+    for table in (reliability, runs):
+        joined = joined.outerjoin(table, table.c.record_id == records.c.id)
+    return query.select_from(joined)
 
 
 def _either(column: str) -> sa.ColumnElement[Any]:
-    """A column that sessions and measurements both have."""
-    return sa.func.coalesce(sessions.c[column], reliability.c[column])
+    """A column that sessions, measurements and runs all have."""
+    return sa.func.coalesce(*(table.c[column] for table in _KINDS))
 
 
 def _order(sort: str) -> tuple[list[sa.ColumnElement[Any]], bool]:
@@ -105,7 +108,7 @@ def _order(sort: str) -> tuple[list[sa.ColumnElement[Any]], bool]:
     if sort == "reward":
         return [sa.func.coalesce(records.c.reward, _LOWEST), *dated], True
     if sort == "cost":  # of those that have finished: before that their row holds none
-        each = (sa.select(one.c.seconds).where(one.c.record_id == records.c.id) for one in (sessions, reliability))
+        each = (sa.select(one.c.seconds).where(one.c.record_id == records.c.id) for one in _KINDS)
         spent = (one.correlate(records).scalar_subquery() for one in each)
         return [sa.func.coalesce(*spent, 0.0), *dated], True
     if sort == "name":
@@ -190,6 +193,10 @@ def remove_rows(tx: Session, record_id: str) -> bool:
     if not removed and (first := tx.scalar(measured)) is not None:
         gone = tx.execute(sa.delete(siblings).where(siblings.c.record_id == record_id, siblings.c.row == first))
         removed = gone.rowcount  # type: ignore[attr-defined]
+    several = sa.select(epochs.c.epoch).where(epochs.c.record_id == record_id).order_by(epochs.c.epoch)
+    if not removed and (some_epochs := list(tx.scalars(several.limit(_ROWS_AT_ONCE)))):
+        these = (epochs.c.record_id == record_id, epochs.c.epoch <= some_epochs[-1])
+        removed = tx.execute(sa.delete(epochs).where(*these)).rowcount  # type: ignore[attr-defined]
     if not removed:
         tx.execute(sa.delete(records).where(records.c.id == record_id, records.c.erased))
     return removed > 0
@@ -204,7 +211,8 @@ def artifacts_of(tx: Session, record_id: str) -> Iterator[str]:
     """The names of the stored files that a record's rows need, its candidates' aside."""
     yield from tx.scalars(sa.select(records.c.picture).where(records.c.id == record_id, records.c.picture.is_not(None)))
     named = (sessions.c.latents, steps.c.latents, steps.c.image, arms.c.latents, arms.c.image)
-    for column in (*named, iterations.c.sheet, finishes.c.image, siblings.c.guesses, siblings.c.finals):
+    sheets = (iterations.c.sheet, siblings.c.guesses, siblings.c.finals, samples.c.sheet)
+    for column in (*named, *sheets, finishes.c.image):
         of_it = (column.table.c.record_id == record_id, column.is_not(None))
         yield from tx.scalars(sa.select(column).where(*of_it))
 
@@ -221,14 +229,15 @@ def candidate_images(tx: Session, record_id: str, step: int) -> list[str]:
 
 
 def schedules(tx: Session, ids: Iterable[str]) -> dict[str, tuple[dict[str, Any], list[float] | None]]:
-    """The stored config and sigmas of each of these records; no sigmas before one has begun."""
+    """The stored config and sigmas of each of these records; no sigmas before one has begun, and none of a run."""
     wanted = list(ids)
     found: dict[str, tuple[dict[str, Any], list[float] | None]] = {}
     for table in (sessions, reliability):
         columns = (records.c.id, records.c.config, table.c.sigmas)
         rows = tx.execute(sa.select(*columns).join(table).where(records.c.id.in_(wanted))).tuples()
         found |= {record_id: (config, sigmas) for record_id, config, sigmas in rows}
-    return found
+    rows_of_runs = sa.select(records.c.id, records.c.config).join(runs).where(records.c.id.in_(wanted))
+    return found | {record_id: (config, None) for record_id, config in tx.execute(rows_of_runs).tuples()}
 
 
 def set_mark(tx: Session, name: str, value: str) -> None:

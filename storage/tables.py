@@ -14,7 +14,6 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -22,34 +21,8 @@ from sqlalchemy import (
     false,
 )
 
-# Names for every constraint: a migration can only change what it can name.
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-ARTIFACT = String(80)
-RECORD_ID = String(24)
-
-
-def _cost() -> list[Column]:
-    """What was spent: sample-forwards, decodes, reward calls, seconds."""
-    return [
-        Column("nfe", Integer, nullable=False, default=0),
-        Column("decodes", Integer, nullable=False, default=0),
-        Column("reward_calls", Integer, nullable=False, default=0),
-        Column("seconds", Double, nullable=False, default=0.0),
-    ]
-
-
-def _seq() -> Column:
-    """The record's counter when the row was last written: what is newer than a page's cursor has a higher one."""
-    return Column("seq", Integer, nullable=False, default=0, server_default="0")
+import storage.run_tables  # noqa: F401 - with these the schema is whole
+from storage.columns import ARTIFACT, RECORD_ID, costs, counter, metadata
 
 
 def _session_key() -> Column:
@@ -88,7 +61,7 @@ records = Table(
     Column("picture", ARTIFACT),
     Column("reward", Double),  # the headline of the search's own arm, to sort by
     Column("erased", Boolean, nullable=False, default=False, server_default=false()),  # gone for good; rows go in turns
-    _seq(),  # raised by whatever a page would show: see storage.counter
+    counter(),  # raised by whatever a page would show: see storage.counter
     Index(None, "created_at", "id"),
     Index(None, "parent"),
 )
@@ -104,7 +77,7 @@ sessions = Table(
     Column("latent_shape", JSON),
     Column("latents", ARTIFACT),  # x_1; NULL until the session has started
     Column("finished_at", Double),
-    *_cost(),  # of the whole session, once it has finished
+    *costs(),  # of the whole session, once it has finished
 )
 
 steps = Table(
@@ -116,8 +89,8 @@ steps = Table(
     Column("image", ARTIFACT, nullable=False),
     Column("noise_norm", Double),
     Column("log_prob", Double),
-    *_cost(),  # since the session began
-    _seq(),
+    *costs(),  # since the session began
+    counter(),
 )
 
 step_rewards = Table(
@@ -142,14 +115,14 @@ iterations = Table(
     Column("cosine", Double),
     Column("over_noise", Double),
     Column("batch_size", Integer, nullable=False),
-    *_cost(),  # since the session began
+    *costs(),  # since the session began
     # What its candidates came to, so that nobody has to read them all to say it.
     Column("num_candidates", Integer, nullable=False, default=0, server_default="0"),
     Column("num_finite", Integer, nullable=False, default=0, server_default="0"),
     Column("total_best", Double),
     Column("total_mean", Double),  # of the finite totals
     Column("total_threshold", Double),  # the lowest total among its elites
-    _seq(),
+    counter(),
     Index(None, "record_id", "seq"),
 )
 
@@ -196,8 +169,8 @@ arms = Table(
     Column("latents", ARTIFACT, nullable=False),
     Column("trajectories", Integer, nullable=False),
     Column("trail", JSON, nullable=False),
-    *_cost(),  # the arm's own
-    _seq(),
+    *costs(),  # the arm's own
+    counter(),
 )
 
 arm_rewards = Table(
@@ -221,8 +194,8 @@ finishes = Table(
     Column("image", ARTIFACT, nullable=False),
     Column("total", Double),
     Column("finite", Boolean, nullable=False),
-    *_cost(),  # of this roll-out alone
-    _seq(),
+    *costs(),  # of this roll-out alone
+    counter(),
     Index(None, "record_id", "seq"),
 )
 
@@ -250,7 +223,7 @@ reliability = Table(
     Column("step_std", JSON),
     Column("excess_std", JSON),
     Column("finished_at", Double),
-    *_cost(),  # of the whole measurement, once it has finished
+    *costs(),  # of the whole measurement, once it has finished
 )
 
 # One step of one row (a prompt and a seed). `data` holds the numbers of all siblings: they are only ever read together.
@@ -267,8 +240,8 @@ siblings = Table(
     Column("data", JSON, nullable=False),
     Column("guesses", ARTIFACT, nullable=False),
     Column("finals", ARTIFACT, nullable=False),
-    *_cost(),  # its own
-    _seq(),
+    *costs(),  # its own
+    counter(),
 )
 
 # Facts about the whole lab, such as which record is the recorded session that a fresh lab opens with.

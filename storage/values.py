@@ -68,7 +68,8 @@ def checked_id(record_id: str) -> str:
 
 def this(kind: str) -> str:
     """What to call a record, or what a job works on, by its kind."""
-    return "this measurement" if kind in ("reliability", "measure") else "this session"
+    names = {"reliability": "measurement", "measure": "measurement", "train": "fine-tune", "evaluate": "evaluation"}
+    return f"this {names.get(kind, 'session')}"
 
 
 def missing(record_id: str) -> NotFound:

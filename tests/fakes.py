@@ -1,9 +1,11 @@
 """A small deterministic engine, model and reward: the worker's behaviour without weights and without torch."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -27,6 +29,17 @@ from core.events import (
 )
 from core.measure_config import MeasureConfig
 from core.schedule import in_window, shifted
+from core.train_config import TrainConfig
+from core.train_events import (
+    CheckpointMade,
+    Diagnosed,
+    EpochFinished,
+    SamplesDrawn,
+    SearchWatched,
+    TrainEvent,
+    TrainFinished,
+    TrainStarted,
+)
 
 SHAPE = (1, 2, 3, 3)
 
@@ -36,6 +49,7 @@ class FakeModel:
     """`before` is called with each event's name before it is yielded: a test waits, commands or fails there."""
 
     before: Callable[[str], None] = lambda name: None
+    adapter: bytes = b""
 
 
 def fake_reward(images: Sequence[np.ndarray], prompts: Sequence[str]) -> tuple[float, ...]:
@@ -123,6 +137,69 @@ def fake_measure(
         for step in config.measured_steps if row not in done else ():
             model.before(f"siblings {row} {step}")
             yield _siblings(config, row, prompt, seed, step, sigmas)
+
+
+def fake_train(
+    config: TrainConfig, model: FakeModel, rewards: Mapping[str, Callable], *, state: Mapping | None = None
+) -> Generator[TrainEvent, str | None, None]:
+    """Keeps the real trainer's order of events and commands; its weights depend on every epoch before."""
+    state = state or {"epoch": -1, "weights": np.zeros(4), "cost": Cost()}
+    sigmas, weights, cost = shifted(config.num_steps), state["weights"].copy(), state["cost"]
+    prompts = tuple(config.prompts) or ("a photo of a red circle",)
+    orders: set[str | None] = set()
+    orders.add((yield TrainStarted(sigmas, 100, 4, 0.01, 18, prompts, prompts, prompts, 24.0, 0.001)))
+    for epoch in range(state["epoch"] + 1, config.epochs + 1):
+        model.before(f"epoch {epoch}")
+        if epoch:
+            weights = weights * 0.9 + np.random.default_rng([config.seed, epoch]).normal(size=4)
+            cost = cost + Cost(24, 2, 2, 0.01)
+        orders.add((yield _epoch(config, epoch, weights, cost)))
+        done = epoch in (0, config.epochs)
+        if done or (config.sample_every and not epoch % config.sample_every) or "sample" in orders:
+            images = np.stack([_picture(_draw(session, 9) + np.float32(weights.mean())) for session in _members(config)])
+            orders.discard("sample")
+            orders.add((yield SamplesDrawn(epoch, images, (0.5,) * len(images), config.ema)))
+        if config.watch_every and epoch and not epoch % config.watch_every:
+            session = config.of_member(prompts[0], epoch)
+            watched = tuple(fake_explore(session, FakeModel(), rewards))
+            orders.add((yield SearchWatched(epoch, prompts[0], epoch, session, watched)))
+        orders.add((yield Diagnosed(epoch, (f"After {epoch} epochs <b>nothing</b> is known.",))))
+        if done or (config.checkpoint_every and not epoch % config.checkpoint_every) or "save" in orders:
+            orders.discard("save")
+            orders.add((yield CheckpointMade(epoch, {"epoch": epoch, "weights": weights.copy(), "cost": cost})))
+    model.before("finished")
+    yield TrainFinished(config.epochs, cost)
+
+
+def _epoch(config: TrainConfig, epoch: int, weights: np.ndarray, cost: Cost) -> EpochFinished:
+    value = float(weights.mean())
+    metrics = {"nfe": 24.0} if epoch else {}
+    if epoch:
+        metrics |= {"reward_mean": value, "reward_std": 0.1, "approx_kl": float("nan"), "zero_std_share": 0.25}
+    if not epoch or (config.eval_every and not epoch % config.eval_every) or epoch == config.epochs:
+        metrics |= {"heldout": value, "heldout_ema": value / 2, "verifier": 0.25}
+    per_step = {"clip_fraction": (None, 0.1, *(None,) * (config.num_steps - 2))} if epoch else {}
+    phases = {"rollout": 0.01, "update": 0.02, "total": 0.03} if epoch else {"evaluate": 0.01, "total": 0.01}
+    return EpochFinished(epoch, metrics, per_step, cost, phases)
+
+
+def _members(config: TrainConfig) -> list[ExploreConfig]:
+    return [config.of_member("-", seed) for seed in range(8)]
+
+
+def save_fake_state(state: Mapping, folder: Path) -> None:
+    """The real one's files, with the weights as plain bytes in them."""
+    for part in (folder, folder / "ema"):
+        part.mkdir(exist_ok=True)
+        (part / "pytorch_lora_weights.safetensors").write_bytes(state["weights"].tobytes())
+    plain = {"epoch": state["epoch"], "cost": asdict(state["cost"])}
+    (folder / "trainer.json").write_text(json.dumps(plain))
+
+
+def load_fake_state(folder: Path) -> dict:
+    plain = json.loads((folder / "trainer.json").read_text())
+    weights = np.frombuffer((folder / "pytorch_lora_weights.safetensors").read_bytes())
+    return {"epoch": plain["epoch"], "weights": weights, "cost": Cost(**plain["cost"])}
 
 
 def _siblings(
@@ -232,7 +309,22 @@ def fake_toolbox(before: Callable[[str], None] = lambda name: None, reward: Call
             raise RewardError(f"the weights of {name} are not on this machine")
         return reward
 
-    return Toolbox(fake_explore, fake_finish, load_model, load_reward, fake_measure, fake_schedule, to_tensor=np.array)
+    def load_adapter(model: FakeModel, file: Path) -> None:
+        model.adapter = file.read_bytes()
+
+    return Toolbox(
+        explore=fake_explore,
+        finish=fake_finish,
+        load_model=load_model,
+        load_reward=load_reward,
+        measure=fake_measure,
+        schedule=fake_schedule,
+        train=fake_train,
+        save_state=save_fake_state,
+        load_state=load_fake_state,
+        load_adapter=load_adapter,
+        to_tensor=np.array,
+    )
 
 
 def paced_toolbox(_device: str) -> Toolbox:

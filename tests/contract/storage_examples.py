@@ -19,7 +19,9 @@ from core.events import (
     StepCommitted,
 )
 from core.measure_config import MeasureConfig
-from storage import reliability, sessions
+from core.train_config import TrainConfig
+from core.train_events import EpochFinished, TrainStarted
+from storage import reliability, runs, sessions
 from storage.artifacts import Artifacts
 from storage.engine import Database
 from storage.tables import metadata
@@ -181,6 +183,39 @@ def measure_all(database: Database, artifacts: Artifacts, record_id: str, rows=r
             ]
             with database.write() as tx:
                 reliability.save_siblings(tx, record_id, siblings(row, step), *sheets)
+
+
+TRAINED = TrainConfig(
+    epochs=2, prompts=("a photo of two stars", "a photo of a square"), rewards={"verifier": 1.0, "clip": 0.0}
+)
+
+
+def epoch(number: int) -> EpochFinished:
+    """Awkward numbers among them, as a run that goes wrong may give them."""
+    metrics = {"reward_mean": 0.1 * number, "grad_norm": math.inf, "kl_ref": math.nan, "heldout": 1 / 3}
+    per_step = {"clip_fraction": (None, 0.5, math.nan), "ratio_mean": (None, 1.0, 1.0)}
+    return EpochFinished(number, metrics, per_step, Cost(10 * number, 4, 4, 1.5 * number), {"rollout": 0.5})
+
+
+def new_run(database: Database, config: TrainConfig = TRAINED, **settings) -> str:
+    with database.write() as tx:
+        return runs.create(tx, config, **settings)
+
+
+def train_all(database: Database, artifacts: Artifacts, record_id: str) -> None:
+    """Record a run's start and every epoch with its sheet, a checkpoint and a watched search."""
+    started = TrainStarted((1.0, 0.5, 0.0), 100, 8, 0.01, 48, TRAINED.prompts, ("b",), ("b",), 24.0, 0.001)
+    with database.write() as tx:
+        runs.save_started(tx, record_id, started, {"python": "3.11"})
+    for number in range(TRAINED.epochs + 1):
+        sheet = reliability.Sheet(artifacts.put(f"sheet {number}".encode(), "webp"), 8, 16)
+        files = {"pytorch_lora_weights.safetensors": {"sha256": f"{number:064x}", "bytes": 100}}
+        with database.write() as tx:
+            runs.save_epoch(tx, record_id, epoch(number))
+            runs.save_samples(tx, record_id, number, True, sheet, (0.5, math.nan))
+            runs.save_checkpoint(tx, record_id, number, f"1-{number}", files, kept=number == 1)
+    with database.write() as tx:
+        runs.save_watched(tx, record_id, 1, sessions.create(tx, CONFIG, parent=record_id))
 
 
 def table_sizes(database: Database) -> dict[str, int]:
