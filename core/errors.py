@@ -36,3 +36,7 @@ class NotFound(StorageError):
 
 class PluginError(LabError):
     """A plug-in file cannot be loaded, or registers something that cannot be."""
+
+
+class TrainError(LabError):
+    """A fine-tune cannot go on; what was stored of it before is intact."""

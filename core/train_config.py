@@ -177,7 +177,7 @@ TRAIN_HELP: dict[str, str] = {
     "max_grad_norm": "Gradients longer than this are shortened to it.",
     "clip_range": "How far a step's probability may move before it stops counting; empty: by the latents' size.",
     "advantage_clip": "Advantages beyond this many standard deviations are cut.",
-    "advantage_std": "What a reward's distance from its group's mean is measured in: the batch's spread or the group's.",
+    "advantage_std": "What a reward's distance from its group's mean is divided by: the batch's spread or the group's.",
     "kl_beta": "How strongly the model is held to where it started; 0 lets it go, and costs less.",
     "lora_rank": "The adapter's rank: how much it can learn, and how large its file is.",
     "lora_alpha": "The adapter's strength is this over its rank.",

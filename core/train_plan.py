@@ -1,63 +1,57 @@
-"""What an epoch of a fine-tune will cost, known before it runs. Standard library only, so that a page can say it."""
+"""What a fine-tune will cost, known before it runs. Standard library only, so that a page can say it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.schedule import in_window
 from core.train_config import TrainConfig, windows
 
-FORWARD_SHARE = 1 / 3  # of a trained micro-batch's time; its backward pass takes about twice its forward pass
+SAMPLES = 8  # pictures on a sheet
 
 
 @dataclass(frozen=True)
-class EpochPlan:
-    """Means over the places of a random window, if no group is skipped.
+class Forwards:
+    """Velocity evaluations by purpose: the mean over the places of a random window, if no group is skipped.
 
-    `rollout_nfe`, `search_nfe`, `replay_nfe`, `reference_nfe`: velocity evaluations by purpose; `decodes`;
-    `replayed` sample-timesteps that are run forward and backward; `evaluation_nfe` of one judgement (not in `nfe`).
+    Of one epoch: `rollout`, `search`, `update` (replayed, and the reference where it is part of the loss); of one look:
+    `evaluate`, `sample`. Looking is not part of the training's cost.
     """
 
-    rollout_nfe: float
-    search_nfe: float
-    replay_nfe: float
-    reference_nfe: float
-    decodes: float
-    replayed: float
-    evaluation_nfe: float
+    rollout: float
+    search: float
+    update: float
+    evaluate: float
+    sample: float
 
     @property
-    def nfe(self) -> float:
-        """All velocity evaluations of the training."""
-        return self.rollout_nfe + self.search_nfe + self.replay_nfe + self.reference_nfe
+    def epoch(self) -> float:
+        """All of one epoch's training."""
+        return self.rollout + self.search + self.update
 
 
-def epoch_plan(config: TrainConfig, sigmas: tuple[float, ...], nfe_per_velocity: int) -> EpochPlan:
-    """The plan for a schedule (num_steps + 1 sigmas). Raises ConfigError where the window holds too few steps."""
-    found, inside = windows(config, sigmas), in_window(sigmas, config.window_min, config.window_max)
+def forwards(config: TrainConfig, sigmas: Sequence[float], nfe_per_velocity: int) -> Forwards:
+    """For a schedule (num_steps + 1 sigmas). Raises ConfigError where the window holds too few steps."""
+    places, inside = windows(config, tuple(sigmas)), in_window(sigmas, config.window_min, config.window_max)
     drawn = config.prompts_per_epoch * config.group_size
     chosen = config.prompts_per_epoch * config.searched_members
-    trained_steps = len(found[0])
     tries = config.search.num_candidates
     extra = chosen * (tries - 1) if config.noise_source == "best_of_k" else 0
     searched = 0.0
+    # A blind search scores nothing, unless its result is the best that was seen.
     if config.noise_source == "search" and (config.search.selection == "top" or config.search.result == "best"):
-        steps = sum(sum(inside[step] for step in steps) for steps in found) / len(found)
+        steps = sum(sum(inside[step] for step in steps) for steps in places) / len(places)
         searched = chosen * steps * tries * config.search.num_iterations
-    return EpochPlan(
-        rollout_nfe=(drawn + extra) * config.num_steps * nfe_per_velocity,
-        search_nfe=searched * nfe_per_velocity,
-        replay_nfe=drawn * trained_steps * nfe_per_velocity,
-        reference_nfe=drawn * trained_steps * nfe_per_velocity if config.kl_beta else 0,
-        decodes=drawn + extra + searched,
-        replayed=drawn * trained_steps,
-        evaluation_nfe=config.eval_prompts * config.eval_steps * nfe_per_velocity * (2 if config.ema else 1),
+    judged = config.eval_prompts * config.eval_steps * (2 if config.ema else 1)
+    return Forwards(
+        rollout=(drawn + extra) * config.num_steps * nfe_per_velocity,
+        search=searched * nfe_per_velocity,
+        update=drawn * len(places[0]) * (2 if config.kl_beta else 1) * nfe_per_velocity,
+        evaluate=judged * nfe_per_velocity,
+        sample=min(SAMPLES, config.eval_prompts) * config.eval_steps * nfe_per_velocity,
     )
 
 
-def seconds(config: TrainConfig, plan: EpochPlan, micro_seconds: float) -> float:
-    """About how long the whole run takes, from one micro-batch's time forward and backward (its guidance included)."""
-    per_velocity = micro_seconds * FORWARD_SHARE / config.micro_batch
-    nfe_each = plan.replay_nfe / plan.replayed
-    forward = (plan.nfe - plan.replay_nfe) / nfe_each * per_velocity
-    backward = plan.replayed * micro_seconds / config.micro_batch
-    judged = 1 + (config.epochs // config.eval_every if config.eval_every else 1)
-    return config.epochs * (forward + backward) + judged * plan.evaluation_nfe / nfe_each * per_velocity
+def looks(epochs: int, every: int) -> int:
+    """How often something is looked at: before the first epoch, every `every` epochs, and after the last."""
+    regular = epochs // every if every else 0
+    return 1 + regular + (0 if every and epochs % every == 0 else 1)

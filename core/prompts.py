@@ -1,0 +1,92 @@
+"""Prompts to learn from and to be judged by, by name. No torch: the web process reads them too."""
+
+from functools import cache
+
+import numpy as np
+
+from core.errors import ConfigError
+from core.models.files import ASSETS
+from core.shapes.scenes import COLORS, RELATIONS, SHAPES, Caption, Phrase, evaluation_captions, sample_caption
+
+SHAPES_TRAIN = "shapes-train"
+SPLITS = ("train", "eval")
+NUM_TRAIN, NUM_EVAL = 1_500, 240
+TRAIN_SEED, EVAL_SEED = 60_001, 60_002
+# Shares of what is learned from. The two open kinds leave a colour to the model, as the captions do that it draws
+# worst; none of them is asked for in an evaluation. (Single objects, with a colour or without, and open pairs have so
+# few captions that the evaluation has them all.)
+TRAIN_SHARES = {
+    "counting": 0.24,
+    "position": 0.20,
+    "color_attribution": 0.20,
+    "open_pair": 0.26,
+    "open_position": 0.10,
+}
+
+
+def prompt_set_names() -> tuple[str, ...]:
+    """Every name that `prompt_set` knows: the generated set first, then the files under assets/prompts."""
+    return (SHAPES_TRAIN, *sorted(path.stem for path in (ASSETS / "prompts").glob("*.txt")))
+
+
+def prompt_set(name: str, split: str = "train") -> tuple[str, ...]:
+    """The prompts of a set's split ("train", "eval"); the splits share none (but see `split_lines` for short files).
+
+    A generated split names a prompt as often as its share asks for. Raises ConfigError for an unknown name.
+    """
+    if split not in SPLITS:
+        raise ConfigError({"split": f"expected one of {', '.join(SPLITS)}, got {split!r:.60}"})
+    if not isinstance(name, str) or name not in prompt_set_names():
+        raise ConfigError({"prompt_set": f"expected one of {', '.join(prompt_set_names())}, got {name!r:.60}"})
+    if name == SHAPES_TRAIN:
+        return _shapes_train() if split == "train" else _shapes_eval()
+    text = (ASSETS / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
+    lines = (line.strip() for line in text.splitlines())
+    return split_lines(tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#"))), split)
+
+
+def split_lines(prompts: tuple[str, ...], split: str) -> tuple[str, ...]:
+    """One's own prompts: every fourth is kept for judging. Fewer than 8 are too few to spare any: both are all."""
+    if len(prompts) < 8:
+        return prompts
+    return tuple(prompt for index, prompt in enumerate(prompts) if (index % 4 == 3) == (split == "eval"))
+
+
+@cache
+def _shapes_eval() -> tuple[str, ...]:
+    """Captions in equal shares of the six tasks as the model card's evaluation draws them, by another seed."""
+    return tuple(caption.text() for caption in evaluation_captions(NUM_EVAL, seed=EVAL_SEED))
+
+
+@cache
+def _shapes_train() -> tuple[str, ...]:
+    """Captions in the shares above. None of them is in the model card's evaluation or in the eval split."""
+    kept_out = {caption.text() for caption in evaluation_captions()} | set(_shapes_eval())
+    rng = np.random.default_rng(TRAIN_SEED)
+    kinds, shares = list(TRAIN_SHARES), list(TRAIN_SHARES.values())
+    found: list[str] = []
+    while len(found) < NUM_TRAIN:
+        text = _sample(rng, kinds[int(rng.choice(len(kinds), p=shares))], kept_out)
+        found.append(text)
+    return tuple(found)
+
+
+def _sample(rng: np.random.Generator, kind: str, kept_out: set[str]) -> str:
+    """A caption of one kind that is not kept out."""
+    while True:
+        text = _draw(rng, kind).text()
+        if text not in kept_out:
+            return text
+
+
+def _draw(rng: np.random.Generator, kind: str) -> Caption:
+    if kind not in ("open_pair", "open_position"):
+        return sample_caption(rng, kind)  # type: ignore[arg-type]  # the other kinds are tasks
+    one, other = (str(shape) for shape in rng.choice(SHAPES, size=2, replace=False))
+    color = str(rng.choice(COLORS))
+    if kind == "open_position":
+        colored = rng.random() < 0.5
+        phrases = Phrase(one, color if colored else None), Phrase(other)
+        return Caption("position", phrases, str(rng.choice(RELATIONS)))
+    pair = Phrase(one, color), Phrase(other)
+    return Caption("color_attribution", pair if rng.random() < 0.5 else pair[::-1])
