@@ -78,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     export = _command(commands, "export", _export, "a stored session as settings, tables and pictures")
     export.add_argument("record", metavar="RECORD", help="its id, the beginning of it, or `newest`")
     export.add_argument("--to", type=Path, metavar="FILE.zip|FOLDER", help="(default: session-ID.zip here)")
+    fetch = _command(commands, "download", _download, "fetch a model or a reward that is not on this machine")
+    fetch.add_argument("name", metavar="NAME", help="of a model or a reward, as `doctor` lists them")
+    fetch.add_argument("--accept-licence", action="store_true", help="you have read its makers' licence and accept it")
+    fetch.add_argument("--json", action="store_true", help="one JSON object a line instead of a bar")
+    fetch.add_argument("--supervised", action="store_true", help="end when standard input closes")
     doctor = _command(commands, "doctor", _doctor, "what this machine has of what the lab needs")
     check = _command(commands, "check-plugin", _check_plugin, "does what a plug-in brings keep to the rules?")
     check.add_argument("file", type=Path, metavar="FILE.py")
@@ -90,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     reliable.add_argument("--seed", type=int, default=0, help="of the bootstrap and the draws (default: 0)")
     reliable.add_argument("--json", action="store_true", help="JSON instead of a table; measuring, an object a line")
     add_measure_flags(reliable)
-    for command in (serve, worker, search, doctor, reliable):
+    for command in (serve, worker, search, fetch, doctor, reliable):
         add_plugin_flag(command)
     demo = _command(commands, "record-demo", _record_demo, "make the recording that a fresh lab opens with")
     demo.add_argument("--prompt", default=DEMO_PROMPT)
@@ -154,6 +159,12 @@ def _export(asked: argparse.Namespace) -> int:
         view = find_session(lab, asked.record)
         print(export(lab, view, asked.to or Path(f"session-{view['id']}.zip")))
     return 0
+
+
+def _download(asked: argparse.Namespace) -> int:
+    from app.download_command import run_download
+
+    return run_download(asked.name, accepted=asked.accept_licence, as_json=asked.json, supervised=asked.supervised)
 
 
 def _doctor(asked: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from app.api_downloads import download_routes
 from app.api_figures import figure_routes
 from app.api_reliability import reliability_routes
 from app.api_reuse import reuse_routes
@@ -28,7 +29,7 @@ def mount(app: FastAPI, lab: "Lab") -> None:
     """Put every route under /lab/api, and the answers to what goes wrong there."""
     for kind, status in ((LabError, 422), (NotFound, 404), (TooLarge, 413)):
         app.add_exception_handler(kind, _answer(status))
-    lists = (record_routes, queue_routes, status_routes)
+    lists = (record_routes, queue_routes, status_routes, download_routes)
     shown = (session_routes, figure_routes, reuse_routes, reliability_routes, train_routes)
     for routes in (*lists, *shown):
         app.include_router(routes(lab), prefix=PREFIX)
