@@ -19,6 +19,7 @@ _CHOICES = {
     "result": settings.RESULT_MODES,
     "selection": settings.SELECTIONS,
     "estimator": settings.ESTIMATORS,
+    "reward_sum": settings.REWARD_SUMS,
 }
 _WHOLE = ("seed", "num_candidates", "num_iterations", "estimator_steps", "batch_size", "threads")
 _TYPES: dict[str, type] = dict.fromkeys(_WHOLE, int) | dict.fromkeys(["model", "algorithm", *_CHOICES], str)

@@ -43,7 +43,7 @@ def run_arm(arm: Arm, evaluator: Evaluator, sigmas: tuple[float, ...], search_nf
         )
         latents = drawn.prev_sample
     final = evaluator.scores(latents, meter)
-    best = final.best()
+    best = evaluator.in_competition(final).best()
     return ArmFinished(
         arm=arm,
         image=final.images[best],

@@ -19,6 +19,7 @@ Reading = Literal["literal", "sde"]
 ResultMode = Literal["mean", "sample", "best", "mean_on_shell"]
 Selection = Literal["top", "random"]
 Estimator = Literal["one_step", "k_step", "full"]
+RewardSum = Literal["raw", "normalised"]
 Arm = Literal["no_search", "ode", "random_elites", "best_of_sde", "best_of_seed"]
 
 STEP_KINDS: tuple[StepKind, ...] = get_args(StepKind)
@@ -26,6 +27,7 @@ READINGS: tuple[Reading, ...] = get_args(Reading)
 RESULT_MODES: tuple[ResultMode, ...] = get_args(ResultMode)
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 ESTIMATORS: tuple[Estimator, ...] = get_args(Estimator)
+REWARD_SUMS: tuple[RewardSum, ...] = get_args(RewardSum)
 ARMS: tuple[Arm, ...] = get_args(Arm)
 
 DEFAULT_NOISE_LEVEL: dict[StepKind, float] = {"sde": 0.7, "cps": 0.8, "dance": 0.3, "ode": 0.0}
@@ -60,8 +62,11 @@ class SearchConfig:
 class ExploreConfig:
     """A whole session: one prompt and seed, the sampler, where and how to search, what to watch and compare with.
 
-    `rewards` maps a reward's name to its weight in the searched sum; weight 0 only watches. The search runs at the
-    steps whose sigma lies in [`window_min`, `window_max`]; with `search_initial` it begins with x_1 itself, at sigma 1.
+    `rewards` maps a reward's name to its weight in the searched sum; weight 0 only watches. With `reward_sum`
+    normalised each is standardised among an iteration's candidates to choose the elites; totals stay raw sums.
+
+    The search runs at the steps whose sigma lies in [`window_min`, `window_max`]; with `search_initial` it begins with
+    x_1 itself, at sigma 1.
     """
 
     prompt: str
@@ -78,6 +83,7 @@ class ExploreConfig:
     estimator: Estimator = "one_step"
     estimator_steps: int = 1
     rewards: Mapping[str, float] = field(default_factory=lambda: {"shapes-clip": 1.0, "shapes-verifier": 0.0})
+    reward_sum: RewardSum = "raw"
     arms: tuple[Arm, ...] = ("no_search", "ode", "random_elites", "best_of_sde", "best_of_seed")
     batch_size: int = 32
     threads: int = 1
@@ -144,6 +150,7 @@ FIELD_HELP: dict[str, str] = {
     "estimator": "How the final picture is guessed for scoring: one step, a few, or the whole way.",
     "estimator_steps": "How many steps a k-step estimate takes; the others do not use it.",
     "rewards": "What scores the pictures, with weights; weight 0 only watches.",
+    "reward_sum": "How several rewards add up to who is kept: raw, or each normalised among an iteration's candidates.",
     "arms": "Other ways to a picture from the same start or for the same cost.",
     "batch_size": "How many pictures the model works on at once, at most.",
     "threads": "How many CPU threads the session uses; another number rounds differently.",
@@ -252,6 +259,7 @@ _EXPLORE_CHECKS: dict[str, Callable[[Any], str | None]] = {
     "estimator": _one_of(ESTIMATORS),
     "estimator_steps": _number(1, 20, whole=True),
     "rewards": _rewards,
+    "reward_sum": _one_of(REWARD_SUMS),
     "arms": _arms,
     "batch_size": _number(1, 1024, whole=True),
     "threads": _number(1, 64, whole=True),
@@ -271,6 +279,8 @@ def problems_of(config: ExploreConfig) -> dict[str, str]:
         )
     if not problems and config.window_min > config.window_max:
         problems["window_min"] = f"expected at most window_max ({config.window_max:g}), got {config.window_min:g}"
+    if not problems and config.reward_sum == "normalised" and search.result == "best":
+        problems["reward_sum"] = "the best candidate is found by the raw sum: expected raw, or another result"
     only_initial = config.search_initial and config.window_max == 0
     if not problems and config.step_kind == "ode" and search.num_iterations and not only_initial:
         problems["step_kind"] = (
@@ -320,6 +330,8 @@ def config_hash(config: ExploreConfig) -> str:
     plain = to_dict(config)
     if not config.search_initial:
         del plain["search_initial"]
+    if config.reward_sum == "raw":
+        del plain["reward_sum"]
     if config.search.algorithm == SearchConfig.algorithm:
         del plain["search"]["algorithm"]
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))

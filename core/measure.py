@@ -140,7 +140,7 @@ class _Row:
         for name in config.estimates:
             own = Meter()
             guesses = self._estimate(name, place, noises, taken.prev_sample, own)
-            scored = [self.evaluator.scores(one, own) for one in guesses]
+            scored = [self.evaluator.in_competition(self.evaluator.scores(one, own)) for one in guesses]
             proxy[name] = _mean_rewards(scored)
             cost[name] = own.cost
             latent_distance[name] = _distances(np.stack([(one - ends).numpy(force=True) for one in guesses]))

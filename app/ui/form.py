@@ -46,6 +46,7 @@ FIELDS: tuple[Field, ...] = (
     Field("model", "Model", "choice", advanced=False),
     Field("reward", "Reward", "choice", advanced=False),
     Field("weights", "Several rewards", "text"),
+    Field("reward_sum", "Sum of rewards", "choice"),
     Field("watched", "Watched rewards", "many"),
     Field("seed", "Seed"),
     Field("num_steps", "Steps"),
@@ -79,6 +80,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "search.result": config.RESULT_MODES,
     "search.selection": config.SELECTIONS,
     "estimator": config.ESTIMATORS,
+    "reward_sum": config.REWARD_SUMS,
 }
 
 EXAMPLES = (
