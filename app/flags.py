@@ -64,7 +64,7 @@ def _add_flag(group: Any, owner: type, name: str, default: Any) -> None:
 
 
 def add_plugin_flag(parser: argparse.ArgumentParser) -> None:
-    """What whoever starts a command brings along: plug-ins, model folders and LoRAs, each flag as often as wanted."""
+    """What whoever starts a command brings along: plug-ins, folders and LoRAs, each flag as often as wanted."""
     parser.add_argument(
         "--plugin",
         action="append",
@@ -85,6 +85,13 @@ def add_plugin_flag(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=BASE:PATH",
         help="a LoRA (safetensors, of diffusers or PEFT) on a model, as a model of its own; repeatable (LAB_LORAS)",
+    )
+    parser.add_argument(
+        "--reward-folder",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="where a reward's files lie, or a CLIP as a reward of its own; repeatable (LAB_REWARD_FOLDERS)",
     )
 
 

@@ -1,6 +1,6 @@
-"""Model folders and LoRAs of this machine, for one start: named by flags and the environment, known to every process.
+"""Folders of this machine, for one start: models, LoRAs and rewards named by flags and the environment.
 
-Only whoever starts the lab names paths; a page knows nothing but the names.
+Every process of the lab knows them. Only whoever starts it names paths; a page knows nothing but the names.
 """
 
 import os
@@ -9,19 +9,26 @@ from pathlib import Path
 
 from core.errors import ConfigError
 from core.models.registry import add_folder, add_lora
+from core.rewards import registry as rewards
 
-FOLDERS, LORAS = "LAB_MODEL_FOLDERS", "LAB_LORAS"
+FOLDERS, LORAS, REWARDS = "LAB_MODEL_FOLDERS", "LAB_LORAS", "LAB_REWARD_FOLDERS"
 BETWEEN = ";"
 
 
 def name_models(
-    folders: Sequence[str] = (), loras: Sequence[str] = (), environ: MutableMapping[str, str] = os.environ
+    folders: Sequence[str] = (),
+    loras: Sequence[str] = (),
+    environ: MutableMapping[str, str] = os.environ,
+    *,
+    reward_folders: Sequence[str] = (),
 ) -> None:
-    """Offer the models of the environment and of the flags, and leave their names to processes started from here.
+    """Offer what the environment and the flags name, and leave the names to processes started from here.
 
-    Raises ConfigError for a text of another form, ModelError for what is no pipeline folder and no LoRA.
+    Raises ConfigError for a text of another form, ModelError for what is no pipeline folder and no LoRA,
+    RewardError for a folder that lacks what a reward needs.
     """
-    named = {variable: _all(variable, flags, environ) for variable, flags in ((FOLDERS, folders), (LORAS, loras))}
+    given_by = {FOLDERS: folders, LORAS: loras, REWARDS: reward_folders}
+    named = {variable: _all(variable, flags, environ) for variable, flags in given_by.items()}
     for text in named[FOLDERS]:
         name, given, path = text.partition("=")
         if not (name and given and path):
@@ -33,6 +40,11 @@ def name_models(
         if not (name and given and base and colon and path):
             raise ConfigError({"lora": f"expected NAME=BASE:PATH with BASE the name of a model, got {text!r:.100}"})
         add_lora(name, base, Path(path))
+    for text in named[REWARDS]:
+        name, given, path = text.partition("=")
+        if not (name and given and path):
+            raise ConfigError({"reward-folder": f"expected NAME=PATH, got {text!r:.100}"})
+        rewards.add_folder(name, Path(path))
     for variable, texts in named.items():
         if texts:
             environ[variable] = BETWEEN.join(texts)

@@ -71,14 +71,6 @@ def missing_from_pipeline(folder: Path) -> str | None:
     return None
 
 
-def missing_from_clip(folder: Path) -> str | None:
-    """The first file that a CLIP folder lacks (model, tokenizer, picture preprocessing), None when it is complete."""
-    for names in (("config.json",), ("preprocessor_config.json",), ("tokenizer.json", "vocab.json")):
-        if not any((folder / name).is_file() for name in names):
-            return names[0]
-    return _missing_weights(folder)
-
-
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files that a model in a folder is loaded from: one, or the shards that an index names."""
     for name in _WEIGHT_NAMES:

@@ -11,8 +11,8 @@ from core.models import files
 class Part:
     """Files from one place: a folder under assets (embedded), or a Hugging Face repository.
 
-    Each entry of `needs` lists the names under which one file may come, the published one first. `megabytes` is what
-    is fetched, 0 where it comes with the lab.
+    Each entry of `needs` lists the names under which one file may come, the published one first; files of `also` are
+    taken along where there are such. `megabytes` is what is fetched, 0 where it comes with the lab.
     """
 
     key: str
@@ -21,11 +21,12 @@ class Part:
     megabytes: int = 0
     licence: str = ""
     embedded: bool = False
+    also: tuple[str, ...] = ()
 
     @property
     def published(self) -> tuple[str, ...]:
-        """The files to fetch, by name."""
-        return tuple(names[0] for names in self.needs)
+        """The files to fetch, by name; not every repository has all of them."""
+        return (*(names[0] for names in self.needs), *self.also)
 
     def missing_from(self, folder: Path) -> str | None:
         """The first file that a folder lacks; None where it is complete."""
@@ -61,6 +62,7 @@ def pick(folder: Path, names: Sequence[str]) -> Path:
 WEIGHTS = ("model.safetensors",)
 PREPROCESSING = (("config.json",), ("preprocessor_config.json",), ("tokenizer.json", "vocab.json"))
 CLIP = (*PREPROCESSING, WEIGHTS)
+TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 IMAGEREWARD = (("ImageReward.pt", "ImageReward.safetensors"), ("med_config.json",))
 VOCABULARY = (("vocab.txt",),)
 AESTHETIC_HEAD = (

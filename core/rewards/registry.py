@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.errors import RewardError
 from core.geneval.prompts import parse
 from core.rewards.degrade import DegradedReward, read_degraded
-from core.rewards.parts import AESTHETIC_HEAD, CLIP, IMAGEREWARD, PREPROCESSING, VOCABULARY, WEIGHTS, Part
+from core.rewards.parts import (
+    AESTHETIC_HEAD,
+    CLIP,
+    IMAGEREWARD,
+    PREPROCESSING,
+    TOKENIZER_FILES,
+    VOCABULARY,
+    WEIGHTS,
+    Part,
+)
 
 if TYPE_CHECKING:
     from core.rewards.protocol import Reward
@@ -68,7 +77,12 @@ class RewardSpec:
         return ", ".join(dict.fromkeys(part.licence for part in self.parts if part.licence))
 
 
-CLIP_LARGE = Part("clip", "openai/clip-vit-large-patch14", CLIP, 1_714, "MIT")
+CLIP_LARGE = Part("clip", "openai/clip-vit-large-patch14", CLIP, 1_714, "MIT", also=TOKENIZER_FILES)
+OWLV2 = Part("detector", "google/owlv2-base-patch16-ensemble", CLIP, 620, "Apache-2.0", also=TOKENIZER_FILES)
+PICK = (
+    Part("weights", "yuvalkirstain/PickScore_v1", (("config.json",), WEIGHTS), 3_945, "MIT"),
+    Part("processor", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", PREPROCESSING, 5, "MIT", also=TOKENIZER_FILES),
+)
 _SPECS = (
     RewardSpec(
         name="shapes-clip",
@@ -123,10 +137,7 @@ _SPECS = (
         range=(-100.0, 100.0),
         kind="pickscore",
         learned=True,
-        parts=(
-            Part("weights", "yuvalkirstain/PickScore_v1", (("config.json",), WEIGHTS), 3_945, "MIT"),
-            Part("processor", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K", PREPROCESSING, 5, "MIT"),
-        ),
+        parts=PICK,
         memory=3_945,
     ),
     RewardSpec(
@@ -160,7 +171,7 @@ _SPECS = (
         kind="geneval",
         learned=True,
         prompts="geneval",
-        parts=(Part("detector", "google/owlv2-base-patch16-ensemble", CLIP, 620, "Apache-2.0"), CLIP_LARGE),
+        parts=(OWLV2, CLIP_LARGE),
         memory=2_334,
     ),
     RewardSpec(
@@ -172,7 +183,7 @@ _SPECS = (
         learned=True,
         strict=True,
         prompts="geneval",
-        parts=(Part("detector", "google/owlv2-base-patch16-ensemble", CLIP, 620, "Apache-2.0"), CLIP_LARGE),
+        parts=(OWLV2, CLIP_LARGE),
         memory=2_334,
     ),
     RewardSpec(

@@ -13,7 +13,8 @@ from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from transformers import modeling_utils
 
-from core.errors import RewardError
+from app.own_models import REWARDS, name_models
+from core.errors import ConfigError, RewardError
 from core.geneval.check import Found
 from core.geneval.prompts import COLORS
 from core.rewards import aesthetic, imagereward, imagereward_compat, registry
@@ -182,6 +183,18 @@ class TestFolders:
             with pytest.raises(RewardError, match=told):
                 registry.add_folder(name, path)
         assert "house-clip" not in registry.REWARDS
+
+    def test_flags_and_environment_name_folders(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        tiny_rewards.clip_folder(tmp_path / "first")
+        monkeypatch.chdir(tmp_path)
+        environ = {REWARDS: f"one={tmp_path / 'first'}"}
+        name_models(environ=environ, reward_folders=["two=first"])
+        assert registry.usable("one")[0] and registry.usable("two")[0]
+        assert environ[REWARDS] == f"one={tmp_path / 'first'};two={tmp_path / 'first'}"
+        name_models(environ=environ)  # a process started from here
+        for wrong in ("two", "=first", "two="):
+            with pytest.raises(ConfigError, match="expected NAME=PATH"):
+                name_models(environ={}, reward_folders=[wrong])
 
     def test_what_is_absent_says_why(self) -> None:
         fine, why = registry.usable("hpsv2")
