@@ -37,20 +37,21 @@ export function makeBoard(acts) {
   on.addEventListener('click', () => step(1));
   popover.watch(rows, '.candidate[data-candidate]');
   for (const button of sorts) button.addEventListener('click', () => { sort = button.dataset.sort; draw(now); });
-  rows.addEventListener('click', event => clicked(event.target));
+  rows.addEventListener('click', clicked);
   node.addEventListener('keydown', pressed);
 
-  function clicked(target) {
-    const row = target.closest('.row[data-iteration]'), one = target.closest('[data-candidate]');
-    if (!row || target.closest('.under')) return;
-    if (!one && !target.closest('.row-name')) return;
-    const place = {...now.cursor, iteration: Number(row.dataset.iteration), ...(one ? {candidate: Number(one.dataset.candidate)} : {})};
-    const again = one && one.classList.contains('at') && one.matches('.candidate'), ticking = one && canTick(place);
+  function clicked({target, clientX}) {
+    const row = target.closest('.row[data-iteration]'), one = target.closest('.candidate[data-candidate]'), onDots = target.closest('.dots');
+    if (!row || !one && !onDots && !target.closest('.row-name')) return;
+    const candidate = one ? Number(one.dataset.candidate) : onDots ? row.labDots.nearest(clientX) : now.cursor.candidate;
+    if (candidate === null) return;
+    const place = {...now.cursor, iteration: Number(row.dataset.iteration), candidate};
+    const again = one && one.classList.contains('at'), ticking = (one || onDots) && canTick(place);
     rows.focus({preventScroll: true});
     popover.dismiss();
     acts.move(place);
-    if (ticking) acts.tick(place.candidate);
-    else if (one && one.matches('.candidate') && (again || matchMedia('(max-width: 820px)').matches)) open(placeKey(now.cursor));
+    if (ticking) acts.tick(candidate);
+    else if (one && (again || matchMedia('(max-width: 820px)').matches)) open(placeKey(now.cursor));
   }
 
   function pressed(event) {
@@ -163,14 +164,16 @@ export function makeBoard(acts) {
   /** The cursor moved: mark its place, and unfold the row if it is folded away there. */
   function mark(cursor, seen = false) {
     for (const one of marked) one.classList.remove('at');
+    marked[0]?.labDots.mark(null);
     const key = `${cursor.step}/${cursor.iteration}`, row = [...rows.children].find(one => one.labKey === key && one.labCells);
     if (row && !row.labCells.has(cursor.candidate)) {
       opened.add(key);
       return draw({...now, cursor});
     }
     now = {...now, cursor};
-    marked = row ? [row, row.labCells.get(cursor.candidate), row.labDots[cursor.candidate]].filter(Boolean) : [];
+    marked = row ? [row, row.labCells.get(cursor.candidate)] : [];
     for (const one of marked) one.classList.add('at');
+    row?.labDots.mark(cursor.candidate);
     if (row) rows.setAttribute('aria-activedescendant', marked[1].id);
     else rows.removeAttribute('aria-activedescendant');
     if (seen && row) marked[1].scrollIntoView({block: 'nearest', inline: 'nearest'});

@@ -1,5 +1,6 @@
 // The rows of the candidate board: an iteration's pictures, their rewards as dots, and what the search says of itself.
-import {h, svg, fill, picture} from './dom.js';
+import {h, picture} from './dom.js';
+import {makeDots} from './dots.js';
 import {count, number, plural} from './words.js';
 import {bestOf, keptByHand, orderOf, rankOf, sizeOf} from './view.js';
 
@@ -16,22 +17,22 @@ export const NUMBERS = [
 
 /**
  * One iteration. `item` is {row, sort, open, byHand}; `acts` what its buttons do. The node knows its cells by candidate
- * (`labCells`), its dots (`labDots`), and how to put the rewards on the scale of the whole step (`labScale`).
+ * (`labCells`), its dots (`labDots`), and how to put these on the scale of the whole step (`labScale`).
  */
 export function makeRow({row, sort, open, byHand}, acts) {
   const size = sizeOf(row), order = orderOf(row, sort), folded = size > FOLD_OVER && !open ? size - FOLDED : 0;
   const best = bestOf(row), cells = new Map(), bad = row.total.filter(value => value === null).length;
   const shown = folded ? new Set(orderOf(row, 'reward').slice(0, FOLDED)) : null;
   for (const i of order) if (!shown || shown.has(i)) cells.set(i, candidate(row, i, i === best));
-  const dots = svg('svg', {class: 'dots', 'aria-hidden': 'true'}), signs = h('div', {class: 'row-acts'});
+  const dots = makeDots(), signs = h('div', {class: 'row-acts'});
   const node = h('div', {class: 'row', role: 'row', data: {iteration: row.iteration}},
     h('div', {class: 'row-name', role: 'rowheader'}, h('b', {}, String(row.iteration + 1)), h('span', {}, 'iteration'),
       bad ? h('em', {class: 'bad'}, `${bad} without a score`) : null, byHand ? h('em', {class: 'by-hand'}, 'kept by hand') : null),
-    h('div', {class: 'candidates', role: 'presentation'}, [...cells.values()]), dots,
+    h('div', {class: 'candidates', role: 'presentation'}, [...cells.values()]), dots.node,
     h('div', {class: 'under'}, size > FOLD_OVER ? fold(row, folded, acts) : null,
       row.sentence ? h('p', {class: 'row-sentence'}, row.sentence) : null,
       (row.notes || []).map(text => h('p', {class: 'row-note'}, text)), h('div', {class: 'row-line'}, facts(row), signs)));
-  Object.assign(node, {labCells: cells, labSigns: signs, labDots: [], labScale: (low, high) => scale(node, dots, row, low, high)});
+  Object.assign(node, {labCells: cells, labSigns: signs, labDots: dots, labScale: (low, high) => dots.draw(row, low, high)});
   return node;
 }
 
@@ -55,26 +56,6 @@ function candidate(row, index, best) {
     class: ['candidate', elite && 'elite', best && 'best', broken && 'broken'].filter(Boolean).join(' '), 'aria-label': label.filter(Boolean).join(', ')},
   h('span', {class: 'frame'}, picture(row.images[index], '', sizeOf(row) > 16 ? {loading: 'lazy'} : {}), best ? h('span', {class: 'star', 'aria-hidden': 'true'}, '\u2605') : null),
   h('span', {class: 'reward'}, broken ? 'no number' : number(value)));
-}
-
-/** The row's rewards on the scale of the whole step, so that one sees the rows climb (or not). */
-function scale(node, parent, row, low, high) {
-  const signature = `${low} ${high}`;
-  if (node.labScaled === signature) return;
-  node.labScaled = signature;
-  const at = value => `${(6 + 88 * (high > low ? (value - low) / (high - low) : 0.5)).toFixed(2)}%`;
-  const middle = mean(row.total);
-  node.labDots = row.total.map((value, i) => (value === null ? null
-    : svg('circle', {cx: at(value), cy: 14, r: row.elites.includes(i) ? 5 : 4, class: row.elites.includes(i) ? 'elite' : null, data: {candidate: i}})));
-  const kept = new Set(row.elites);
-  fill(parent, svg('line', {x1: '3%', x2: '97%', y1: 14, y2: 14}),
-    middle === null ? null : svg('line', {class: 'mean', x1: at(middle), x2: at(middle), y1: 5, y2: 23}),
-    node.labDots.filter((_, i) => !kept.has(i)), node.labDots.filter((_, i) => kept.has(i)),
-    [[low, 'start', '3%'], [high, 'end', '97%']].map(([value, anchor, x]) => {
-      const text = svg('text', {x, y: 38, 'text-anchor': anchor});
-      text.textContent = Number.isFinite(value) ? number(value) : '';
-      return text;
-    }));
 }
 
 /** An iteration that is still to come, or one whose pictures are on their way: it holds the place. */

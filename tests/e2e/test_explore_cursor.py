@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Position, expect
 
 from app.services import Lab
 from app.settings import Settings
@@ -99,14 +99,26 @@ def test_the_starting_noise_is_a_place_like_any_other(page: Page, wide: str) -> 
     page.wait_for_url(re.compile(r"at=-1\.0\.4"))
 
 
-def test_clicks_and_charts_move_the_cursor(page: Page, site: str) -> None:
+def where_dot(page: Page, lab: FakeLab, step: int, iteration: int, candidate: int) -> Position:
+    """Where in its row's dots a candidate's lies: from 6 to 94% of the width by its reward among the step's."""
+    rows = [row for row in (lab.session_view("s00001") or {})["iterations"] if row["step"] == step]
+    known = [value for row in rows for value in row["total"] if value is not None]
+    value = next(row for row in rows if row["iteration"] == iteration)["total"][candidate]
+    box = page.locator(".row .dots").first.bounding_box()
+    assert box
+    return {"x": box["width"] * (0.06 + 0.88 * (value - min(known)) / (max(known) - min(known))), "y": 14}
+
+
+def test_clicks_and_charts_move_the_cursor(page: Page, site: str, lab: FakeLab) -> None:
     shown = Explore(page, site)
     page.evaluate("window.heard = []; addEventListener('lab:cursor', event => window.heard.push(event.detail))")
     shown.cells.nth(5).locator("button").click()
     shown.rows.nth(3).locator(".row-name").click()
     expect(page.locator(".row.at")).to_have_attribute("data-iteration", "3")
-    shown.rows.nth(0).locator(".dots circle[data-candidate='4']").click()
+    dots = shown.rows.nth(0).locator(".dots")
+    dots.click(position=where_dot(page, lab, 5, 0, 4))
     shown.expect_at(5, 0, 4)
+    expect(dots.locator("circle.at")).to_have_count(1)
     page.evaluate("dispatchEvent(new CustomEvent('lab:move', {detail: {step: 6, iteration: 2}}))")
     shown.expect_at(6, 2, 4)
     heard = page.evaluate("window.heard.at(-1)")
@@ -285,7 +297,8 @@ def test_many_candidates_are_folded_and_say_so(page: Page, large: str) -> None:
     before = row.locator(".candidate").count()
     row.get_by_role("button", name=f"Show the other {100 - before}").click()
     expect(row.locator(".candidate")).to_have_count(100)
-    expect(row.locator(".dots circle")).to_have_count(100)
+    drawn = row.locator(".dots .dot").evaluate_all("all => all.map(one => one.getAttribute('d')).join('')")
+    assert drawn.count("M") == 100
 
 
 def test_a_move_among_2000_candidates_paints_within_100_ms(page: Page, large: str) -> None:
