@@ -124,9 +124,9 @@ def explained(error: BaseException, offer: Offer) -> DownloadError:
         known = "Your token is known, but may not read it yet" if get_token() else "There is no token on this machine"
         return DownloadError(
             "gated",
-            f"{place} is gated. {known}. Sign in at {offer.page or 'the hub'} and accept the licence there; make a "
-            f"token that may read gated repositories at {TOKENS}; keep it with `hf auth login`, or as HF_TOKEN where "
-            "the lab is started; then try again",
+            f"the repository {place} is gated. {known}. Sign in at {offer.page or 'the hub'} and accept the "
+            f"licence there; make a token that may read gated repositories at {TOKENS}; keep it with `hf auth "
+            "login`, or as HF_TOKEN where the lab is started; then try again",
         )
     if any(isinstance(one, RepositoryNotFoundError) for one in causes):
         return DownloadError(

@@ -1,7 +1,9 @@
 // Page Status: what the lab runs on, what it can use and why not more.
 import {h, fill} from './dom.js';
 import {api} from './api.js';
+import {makeDownloads} from './downloads.js';
 import {openPage} from './page.js';
+import {ticked} from './ticked.js';
 import {count} from './words.js';
 
 const SOON = 2000, LATER = 30000;
@@ -18,6 +20,7 @@ function start() {
   fill(root, h('div', {class: 'page-head'}, h('h1', {}, 'Status'), h('div', {class: 'copy'}, copied, copy)), problem, cards);
   for (const names of COLUMNS) cards.append(h('div', {class: 'column'}, names.map(name => parts[name].node)));
   cards.hidden = true;
+  const downloads = makeDownloads(() => look());
   let facts = null, timer = 0;
 
   async function look() {
@@ -35,8 +38,8 @@ function start() {
   function draw() {
     cards.hidden = copy.disabled = false;
     fill(parts.worker.body, drawWorker(facts));
-    fill(parts.models.body, drawOffers(facts.models));
-    fill(parts.rewards.body, drawOffers(facts.rewards));
+    fill(parts.models.body, drawOffers(facts.models, downloads.drawn));
+    fill(parts.rewards.body, drawOffers(facts.rewards, downloads.drawn));
     fill(parts.disk.body, drawDisk(facts.data));
     fill(parts.database.body, drawDatabase(facts.database));
     fill(parts.versions.body, drawVersions(facts));
@@ -70,11 +73,11 @@ function drawWorker({worker, device, machine}) {
       ['torch', worker.torch || ''], ['Process', worker.pid && worker.state !== 'gone' ? String(worker.pid) : ''], ['Started', worker.started ? clock(worker.started) : '']])];
 }
 
-function drawOffers(offers) {
+function drawOffers(offers, fetchable) {
   const sorted = [...offers].sort((a, b) => Number(b.usable) - Number(a.usable));
   return h('ul', {class: 'offers'}, sorted.map(one => h('li', {class: one.usable ? 'usable' : 'not'},
     h('p', {}, h('span', {}, h('b', {}, one.title), ' ', h('span', {class: 'id'}, one.name)), h('span', {class: 'sign'}, one.usable ? 'usable' : 'not here')),
-    one.why_not ? h('p', {class: 'why'}, ticked(one.why_not[0].toUpperCase() + one.why_not.slice(1))) : null)));
+    one.why_not ? [h('p', {class: 'why'}, ticked(one.why_not[0].toUpperCase() + one.why_not.slice(1))), fetchable(one.name)] : null)));
 }
 
 function drawDisk(data) {
@@ -95,11 +98,6 @@ function drawDatabase(database) {
 
 function drawVersions({packages, machine}) {
   return list([['Noise Search Lab', machine.lab], ['Python', machine.python], ...Object.entries(packages).map(([name, version]) => [name, version || h('span', {class: 'bad'}, 'missing')]), ['System', machine.platform]]);
-}
-
-/** Text in which what stands between backticks is code: a command that can be copied. */
-function ticked(text) {
-  return text.split('`').map((part, i) => (i % 2 ? h('code', {}, part) : part));
 }
 
 /** The clipboard needs a safe context: over plain HTTP to another machine there is none, then the text is shown. */
