@@ -10,6 +10,7 @@ from app.weights import read_weights, write_weights
 from core import config
 from core.config import FIELD_HELP, PRESETS, SearchConfig
 from core.errors import ConfigError
+from core.rewards.degrade import read_degraded
 from core.search.registry import ALGORITHMS
 
 
@@ -37,7 +38,8 @@ HELP = FIELD_HELP | {
     "preset": "A way of searching; its settings are under Advanced.",
     "reward": "The score that the search climbs.",
     "weights": "Empty: the reward above alone. Or several with their weights, such as shapes-clip 1, "
-    "jpeg-compressibility 0.5: their sum is climbed.",
+    "jpeg-compressibility 0.5: their sum is climbed. With ~0.6 behind its name, a reward ranks candidates with so much "
+    "noise that a rank correlation of .6 with it is left.",
     "watched": "Scored beside what is climbed and never searched on: a check that it was not fooled.",
 }
 FIELDS: tuple[Field, ...] = (
@@ -125,12 +127,14 @@ def from_config(plain: Mapping[str, Any]) -> dict[str, Any]:
     c = config.from_dict(plain)
     climbed = {name: weight for name, weight in c.rewards.items() if weight}
     heaviest = max(climbed, key=lambda name: abs(climbed[name]))
+    degraded = read_degraded(heaviest)
+    reward = degraded.reward if degraded else heaviest  # only rewards as they are can be chosen from a list
     return {
         **{field: getattr(c, field) for field in _PLAIN},
         **{field: getattr(c.search, field.removeprefix("search.")) for field in _SEARCH},
         "preset": preset_of(c.search.preset),
-        "reward": heaviest,
-        "weights": "" if climbed == {heaviest: 1} else write_weights(climbed),
+        "reward": reward,
+        "weights": "" if climbed == {reward: 1} else write_weights(climbed),
         "watched": [name for name in c.rewards if name not in climbed],
         "arms": list(c.arms),
     }

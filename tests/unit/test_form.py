@@ -85,6 +85,13 @@ def test_a_weighted_sum_keeps_its_weights() -> None:
     assert form.to_config(double)["rewards"] == {"shapes-clip": 2.0}
 
 
+def test_a_degraded_reward_is_one_of_several_and_survives_the_form() -> None:
+    config = replace(ExploreConfig("a photo of a red circle"), rewards={"shapes-clip~0.6": 1.0, "shapes-clip": 0.0})
+    values = form.from_config(to_dict(config))
+    assert (values["reward"], values["weights"]) == ("shapes-clip", "shapes-clip~0.6 1")
+    assert from_dict(form.to_config(values)) == config
+
+
 def test_a_preset_brings_its_settings_and_a_change_is_named() -> None:
     values = form.defaults() | form.preset_values("initial-noise") | {"preset": "initial-noise"}
     made = from_dict(form.to_config(values))

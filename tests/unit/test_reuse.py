@@ -86,6 +86,7 @@ def configs(draw: st.DrawFn, prompt: st.SearchStrategy[str] = prompts) -> Explor
         "estimator": st.sampled_from(settings.ESTIMATORS),
         "estimator_steps": st.integers(1, 20),
         "rewards": st.dictionaries(names, st.floats(-1000, 1000), min_size=1, max_size=8),
+        "reward_sum": st.sampled_from(settings.REWARD_SUMS),
         "arms": st.lists(st.sampled_from(settings.ARMS), unique=True).map(tuple),
         "batch_size": st.integers(1, 1024),
         "threads": st.integers(1, 64),
