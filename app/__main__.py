@@ -18,6 +18,7 @@ from app.measure_flags import add_measure_flags, read_body
 from app.own_models import name_models
 from app.plugins import check_plugin, load_plugins
 from app.settings import RECORDED, read_settings
+from app.train_flags import add_train_flags, read_train
 from core import config as settings
 from core.errors import ConfigError, LabError
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if "plugin" in asked:
             load_plugins(asked.plugin, without_torch=asked.command == "serve")
-            name_models(asked.model_folder, asked.lora)
+            name_models(asked.model_folder, asked.lora, reward_folders=asked.reward_folder)
         return int(asked.run(asked))
     except ConfigError as error:
         for line in told(error.problems):
@@ -95,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     reliable.add_argument("--seed", type=int, default=0, help="of the bootstrap and the draws (default: 0)")
     reliable.add_argument("--json", action="store_true", help="JSON instead of a table; measuring, an object a line")
     add_measure_flags(reliable)
-    for command in (serve, worker, search, fetch, doctor, reliable):
+    train = _command(commands, "train", _train, "one fine-tune here and now, with what it gained")
+    add_train_flags(train)
+    for command in (serve, worker, search, fetch, doctor, reliable, train):
         add_plugin_flag(command)
     demo = _command(commands, "record-demo", _record_demo, "make the recording that a fresh lab opens with")
     demo.add_argument("--prompt", default=DEMO_PROMPT)
@@ -192,6 +195,19 @@ def _reliability(asked: argparse.Namespace) -> int:
     lab = Lab(read_settings(asked.data_dir))
     try:
         return measure_here(lab, body, as_json=asked.json)
+    finally:
+        lab.close()
+
+
+def _train(asked: argparse.Namespace) -> int:
+    from app.services import Lab
+    from app.train_command import train_here
+
+    body = {} if asked.resume else read_train(asked)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that its record says how it ended
+    lab = Lab(read_settings(asked.data_dir))
+    try:
+        return train_here(lab, body, resume=asked.resume, as_json=asked.json)
     finally:
         lab.close()
 

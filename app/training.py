@@ -22,6 +22,7 @@ from app.recorder import keep_files, save_event
 from app.toolbox import Toolbox
 from app.trained import trained_id
 from core.errors import LabError
+from core.train_config import TrainConfig
 from core.train_events import (
     CheckpointMade,
     Diagnosed,
@@ -275,7 +276,7 @@ def _follow(
         if isinstance(event, TrainFinished):
             recorder.record(event)
             return
-        wanted = recorder.record(event, partial(_obey, claim=claim, event=event, stop=stop))
+        wanted = recorder.record(event, partial(_obey, claim=claim, event=event, stop=stop, config=recorder.config))
         if wanted is None:
             return
         asked.discard(_ANSWERS.get(type(event), ""))
@@ -288,10 +289,12 @@ def _follow(
     raise LabError("the trainer stopped before the run was finished")
 
 
-def _obey(tx: Session, *, claim: jobs.Claim, event: TrainEvent, stop: threading.Event) -> list[str] | None:
+def _obey(
+    tx: Session, *, claim: jobs.Claim, event: TrainEvent, stop: threading.Event, config: TrainConfig
+) -> list[str] | None:
     """What the trainer is to be asked after an event: "sample", "save", both or nothing. None: the run is left.
 
-    It is left at a checkpoint only, so that nothing is lost; cancelling needs none.
+    It is left at a checkpoint only, and that at an epoch's end, so that nothing is lost; cancelling needs none.
     """
     commands, answered = jobs.pending_commands(tx, claim.job_id), _ANSWERS.get(type(event))
     for command in commands:
@@ -301,7 +304,7 @@ def _obey(tx: Session, *, claim: jobs.Claim, event: TrainEvent, stop: threading.
     if "cancel" in kinds:
         jobs.finish(tx, claim, "cancelled")
         return None
-    leaving = stop.is_set() or "pause" in kinds
+    leaving = (stop.is_set() or "pause" in kinds) and ends_epoch(event, config)
     if answered == "save":
         steering = [command for command in commands if command.kind not in ("save", "sample")]
         orders = read_orders(steering, Position(), 0, moved=True)
@@ -312,6 +315,18 @@ def _obey(tx: Session, *, claim: jobs.Claim, event: TrainEvent, stop: threading.
             return None
         leaving = False  # a pause that was taken back
     return [name for name in ("sample", "save") if name in kinds or (name == "save" and leaving)]
+
+
+def ends_epoch(event: TrainEvent, config: TrainConfig) -> bool:
+    """Whether no sheet and no watched search of the event's epoch is still to come."""
+    if not isinstance(event, EpochFinished | SamplesDrawn):
+        return True
+    epoch, last = event.epoch, event.epoch in (0, config.epochs)
+    watches = config.noise_source == "search" and config.searched_members > 0 and config.watch_every > 0
+    if epoch and watches and epoch % config.watch_every == 0:
+        return False
+    drawn = isinstance(event, SamplesDrawn)
+    return drawn or not (last or (config.sample_every > 0 and epoch % config.sample_every == 0))
 
 
 def _may_begin(tx: Session, claim: jobs.Claim) -> bool:

@@ -143,32 +143,39 @@ def fake_train(
     config: TrainConfig, model: FakeModel, rewards: Mapping[str, Callable], *, state: Mapping | None = None
 ) -> Generator[TrainEvent, str | None, None]:
     """Keeps the real trainer's order of events and commands; its weights depend on every epoch before."""
-    state = state or {"epoch": -1, "weights": np.zeros(4), "cost": Cost()}
-    sigmas, weights, cost = shifted(config.num_steps), state["weights"].copy(), state["cost"]
+    now = dict(state) if state else {"epoch": -1, "weights": np.zeros(4), "cost": Cost()}
+    for event in _trained(config, model, rewards, now):
+        command = yield event
+        while command is not None:
+            command = yield _sheet(config, now) if command == "sample" else CheckpointMade(now["epoch"], dict(now))
+
+
+def _trained(config: TrainConfig, model: FakeModel, rewards: Mapping[str, Callable], now: dict) -> Iterator[TrainEvent]:
     prompts = tuple(config.prompts) or ("a photo of a red circle",)
-    orders: set[str | None] = set()
-    orders.add((yield TrainStarted(sigmas, 100, 4, 0.01, 18, prompts, prompts, prompts, 24.0, 0.001)))
-    for epoch in range(state["epoch"] + 1, config.epochs + 1):
+    yield TrainStarted(shifted(config.num_steps), 100, 4, 0.01, 18, prompts, prompts, prompts, 24.0, 0.001)
+    for epoch in range(now["epoch"] + 1, config.epochs + 1):
         model.before(f"epoch {epoch}")
+        now["epoch"] = epoch
         if epoch:
-            weights = weights * 0.9 + np.random.default_rng([config.seed, epoch]).normal(size=4)
-            cost = cost + Cost(24, 2, 2, 0.01)
-        orders.add((yield _epoch(config, epoch, weights, cost)))
-        done = epoch in (0, config.epochs)
-        if done or (config.sample_every and not epoch % config.sample_every) or "sample" in orders:
-            images = np.stack([_picture(_draw(session, 9) + np.float32(weights.mean())) for session in _members(config)])
-            orders.discard("sample")
-            orders.add((yield SamplesDrawn(epoch, images, (0.5,) * len(images), config.ema)))
-        if config.watch_every and epoch and not epoch % config.watch_every:
+            now["weights"] = now["weights"] * 0.9 + np.random.default_rng([config.seed, epoch]).normal(size=4)
+            now["cost"] = now["cost"] + Cost(24, 2, 2, 0.01)
+        yield _epoch(config, epoch, now["weights"], now["cost"])
+        if epoch in (0, config.epochs) or (config.sample_every and not epoch % config.sample_every):
+            yield _sheet(config, now)
+        if config.noise_source == "search" and config.watch_every and epoch and not epoch % config.watch_every:
             session = config.of_member(prompts[0], epoch)
-            watched = tuple(fake_explore(session, FakeModel(), rewards))
-            orders.add((yield SearchWatched(epoch, prompts[0], epoch, session, watched)))
-        orders.add((yield Diagnosed(epoch, (f"After {epoch} epochs <b>nothing</b> is known.",))))
-        if done or (config.checkpoint_every and not epoch % config.checkpoint_every) or "save" in orders:
-            orders.discard("save")
-            orders.add((yield CheckpointMade(epoch, {"epoch": epoch, "weights": weights.copy(), "cost": cost})))
+            yield SearchWatched(epoch, prompts[0], epoch, session, tuple(fake_explore(session, FakeModel(), rewards)))
+        yield Diagnosed(epoch, (f"After {epoch} epochs <b>nothing</b> is known.",))
+        if epoch == config.epochs or (config.checkpoint_every and epoch and not epoch % config.checkpoint_every):
+            yield CheckpointMade(epoch, dict(now))
     model.before("finished")
-    yield TrainFinished(config.epochs, cost)
+    yield TrainFinished(config.epochs, now["cost"])
+
+
+def _sheet(config: TrainConfig, now: Mapping) -> SamplesDrawn:
+    members = [config.of_member("-", seed) for seed in range(8)]
+    images = np.stack([_picture(_draw(one, 9) + np.float32(now["weights"].mean())) for one in members])
+    return SamplesDrawn(now["epoch"], images, (0.5,) * len(images), config.ema)
 
 
 def _epoch(config: TrainConfig, epoch: int, weights: np.ndarray, cost: Cost) -> EpochFinished:
@@ -181,10 +188,6 @@ def _epoch(config: TrainConfig, epoch: int, weights: np.ndarray, cost: Cost) -> 
     per_step = {"clip_fraction": (None, 0.1, *(None,) * (config.num_steps - 2))} if epoch else {}
     phases = {"rollout": 0.01, "update": 0.02, "total": 0.03} if epoch else {"evaluate": 0.01, "total": 0.01}
     return EpochFinished(epoch, metrics, per_step, cost, phases)
-
-
-def _members(config: TrainConfig) -> list[ExploreConfig]:
-    return [config.of_member("-", seed) for seed in range(8)]
 
 
 def save_fake_state(state: Mapping, folder: Path) -> None:

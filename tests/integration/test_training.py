@@ -31,6 +31,7 @@ CONFIG = TrainConfig(
     eval_every=3,
     sample_every=3,
     checkpoint_every=2,
+    noise_source="search",
     watch_every=4,
 )
 
@@ -80,7 +81,7 @@ def test_a_run_is_recorded_from_before_its_first_epoch_to_its_last(lab: Lab) -> 
     assert view["epochs"][2]["per_step"]["clip_fraction"] == [None, 0.1, None, None]
     assert [(row["epoch"], row["ema"]) for row in view["samples"]] == [(0, True), (3, True), (6, True)]
     assert {(row["columns"], row["cell"]) for row in view["samples"]} == {(8, 15)}
-    assert [row["epoch"] for row in view["checkpoints"]] == [0, 2, 4, 6]
+    assert [row["epoch"] for row in view["checkpoints"]] == [2, 4, 6]
     assert view["diagnosis"] == ["After 6 epochs <b>nothing</b> is known."]
     assert "epoch 6: " in view["log"] and "finished after epoch 6" in view["log"]
     assert view["cost"]["nfe"] == 6 * 24 and view["usage"]["cpu_seconds"] > 0 < view["usage"]["peak_memory_mb"]
@@ -122,12 +123,22 @@ def test_pause_keeps_a_checkpoint_and_continue_goes_on_to_the_same_weights(lab: 
     worker(lab, at("epoch 3", lambda: asked.command(record_id, "pause"))).run_one()
     view = shown(lab, record_id)
     assert (view["state"], view["job"]["mode"], view["last_epoch"]) == ("paused", "paused", 3)
-    assert [row["epoch"] for row in view["checkpoints"]] == [0, 2, 3] and not worker(lab).run_one()
+    assert [row["epoch"] for row in view["checkpoints"]] == [2, 3] and not worker(lab).run_one()
     begun: list[str] = []
     asked.command(record_id, "continue")
     assert worker(lab, begun.append).run_one()
     assert begun == ["epoch 4", "epoch 5", "epoch 6", "finished"] and weights(lab, record_id) == expected
     assert [row["epoch"] for row in shown(lab, record_id)["epochs"]] == list(range(7))
+
+
+def test_a_pause_waits_for_what_belongs_to_the_epoch(lab: Lab) -> None:
+    record_id, asked = start(lab, watch_every=3), TrainRuns(lab)
+    worker(lab, at("epoch 3", lambda: asked.command(record_id, "pause"))).run_one()
+    view = shown(lab, record_id)
+    assert view["state"] == "paused" and [row["epoch"] for row in view["samples"]] == [0, 3]
+    assert [row["epoch"] for row in view["watched"]] == [3]
+    asked.command(record_id, "continue")
+    assert worker(lab).run_one() and [row["epoch"] for row in shown(lab, record_id)["samples"]] == [0, 3, 6]
 
 
 def test_a_pause_that_is_taken_back_in_time_stops_nothing(lab: Lab) -> None:
@@ -150,7 +161,7 @@ def test_save_and_sample_are_answered_after_the_epoch_under_way(lab: Lab) -> Non
 
     worker(lab, at("epoch 1", both)).run_one()
     view = shown(lab, record_id)
-    assert [(row["epoch"], row["kept"]) for row in view["checkpoints"]][:2] == [(0, False), (1, True)]
+    assert [(row["epoch"], row["kept"]) for row in view["checkpoints"]][:2] == [(1, True), (2, False)]
     assert [row["epoch"] for row in view["samples"]] == [0, 1, 3, 6]
     with lab.database.read() as tx:
         assert jobs.pending_commands(tx, view["job"]["id"]) == []
@@ -174,7 +185,7 @@ def test_stopping_the_worker_makes_a_checkpoint_and_requeues(lab: Lab) -> None:
     expected, record_id, stop = undisturbed(lab), start(lab), threading.Event()
     worker(lab, at("epoch 3", stop.set)).run(stop)
     view = shown(lab, record_id)
-    assert (view["state"], [row["epoch"] for row in view["checkpoints"]]) == ("pending", [0, 2, 3])
+    assert (view["state"], [row["epoch"] for row in view["checkpoints"]]) == ("pending", [2, 3])
     begun: list[str] = []
     assert worker(lab, begun.append).run_one() and begun[0] == "epoch 4" and weights(lab, record_id) == expected
 
@@ -275,7 +286,7 @@ def test_what_was_trained_is_a_model(lab: Lab) -> None:
     assert np.array_equal(state["weights"], np.frombuffer(second.adapter))
     assert tools.load_model("fake").adapter == b""
     for name, problem in (
-        (f"fake+{record_id}@3", "no such checkpoint; its checkpoints are of epochs 0, 2, 4, 6"),
+        (f"fake+{record_id}@3", "no such checkpoint; its checkpoints are of epochs 2, 4, 6"),
         (f"other+{record_id}", "is of fake, not of other"),
         ("fake+aaaaaaaaaaaa", "there is no session"),
     ):
@@ -301,7 +312,7 @@ def test_a_trial_compares_the_trained_model_with_its_base(lab: Lab) -> None:
     gain = next(one for one in trial["result"]["gains"] if (one["model"], one["arm"]) == ("trained", "ode"))
     assert gain["against"] == {"model": "base", "arm": "ode"} and gain["rewards"]["total"]["mean"] == 0.0
     assert shown(lab, record_id)["state"] == "succeeded", "a trial is not the run's own job"
-    with pytest.raises(LabError, match="expected one of 0, 2, 4, 6"):
+    with pytest.raises(LabError, match="expected one of 2, 4, 6"):
         asked.evaluate(record_id, {"epoch": 5})
 
 
