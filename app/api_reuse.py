@@ -46,6 +46,10 @@ def reuse_routes(lab: "Lab") -> APIRouter:
         content = await limited_body(request, reuse.MAX_PICTURE)
         return await run_in_threadpool(_read, content)
 
+    @routes.get("/sessions/{record_id}/config")
+    def config(record_id: str) -> dict[str, Any]:
+        return {"config": to_dict(lab.config_of(record_id))}
+
     @routes.get("/sessions/{record_id}/as-command")
     def as_command(record_id: str) -> dict[str, str]:
         config = lab.config_of(record_id)

@@ -18,7 +18,7 @@ from fastapi.staticfiles import StaticFiles  # noqa: E402
 from app import api, plotly_js  # noqa: E402
 from app.password import Doorkeeper  # noqa: E402
 from app.security import Guard  # noqa: E402
-from app.ui import explore, library, reliability, status  # noqa: E402
+from app.ui import explore, library, reliability, status, train  # noqa: E402
 from app.ui.closed import refuse_files  # noqa: E402
 from app.ui.theme import theme  # noqa: E402
 from core.errors import StorageError  # noqa: E402
@@ -71,6 +71,11 @@ def create_app(
     def reliability_page() -> str:
         """Where guesses can be trusted."""
         return reliability.page(lab)
+
+    @app.get("/train", response_class=HTMLResponse)
+    def train_page() -> str:
+        """Fine-tunes."""
+        return train.page(lab)
 
     api.mount(app, lab)
     refuse_files()

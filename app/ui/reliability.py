@@ -10,7 +10,7 @@ from core.measure_config import ESTIMATE_HELP, MAX_SIBLINGS, START_RANGE, Measur
 if TYPE_CHECKING:
     from app.services import Lab
 
-STYLES = ("lab", "shell", "charts", "doors", "reliability")
+STYLES = ("lab", "shell", "charts", "doors", "asked", "reliability")
 TOLD = ("name", "title", "help", "usable", "why_not")
 HELP = FIELD_HELP | {
     "reward": "The score whose guess is put to the test.",

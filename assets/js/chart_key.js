@@ -22,7 +22,7 @@ export function nameOf(trace) {
 
 function sample(trace) {
   const {line = {}, marker, mode = 'lines'} = trace, parts = [];
-  if (trace.fill) parts.push(svg('rect', {x: 0, y: 3, width: 16, height: 10, fill: trace.fillcolor}));
+  if (trace.fill || trace.type === 'bar') parts.push(svg('rect', {x: 0, y: 3, width: 16, height: 10, fill: trace.fillcolor || marker.color, opacity: (marker && marker.opacity) || 1}));
   else if (mode.includes('lines')) parts.push(svg('line', {x1: 0, x2: 16, y1: 8, y2: 8, stroke: line.color, 'stroke-width': Math.min(line.width, 2.5), 'stroke-dasharray': DASHES[line.dash]}));
   if (mode.includes('markers')) parts.push(dot(marker, line.color));
   return svg('svg', {width: 16, height: 16, viewBox: '0 0 16 16', 'aria-hidden': 'true'}, parts);

@@ -5,7 +5,7 @@ import {ordered} from './chart_key.js';
 
 /** `go(place)` is asked for when a row is chosen; `place` is [step, iteration, candidate], null where it stays. */
 export function drawTables(parent, figure, cursor, go) {
-  fill(parent, linesTable(figure, cursor, go), candidatesTable(figure, cursor, go));
+  fill(parent, linesTable(figure, cursor, go), candidatesTable(figure, cursor, go), figure.data.filter(trace => trace.z).map(trace => mapTable(figure, trace)));
 }
 
 /** Whether a trace has a point a candidate. */
@@ -33,6 +33,12 @@ function linesTable(figure, cursor, go) {
   });
   const first = meta.axis === 'spent' ? ['After', entities(xaxis.title.text)] : [entities(xaxis.title.text)];
   return grid([...first, ...told.map(trace => trace.name)], shown, go, entities(yaxis.title.text));
+}
+
+/** A map's numbers: a row a place on the x axis, a column a place on the y axis. */
+function mapTable({layout: {xaxis, yaxis, meta}}, {x, y, z}) {
+  const rows = x.map((place, i) => ({place: null, here: false, cells: [tick(xaxis, place), ...z.map(line => (line[i] === null ? '' : number(line[i])))]}));
+  return grid([entities(xaxis.title.text), ...y.map(place => `${entities(yaxis.title.text)} ${place}`)], rows, null, meta.title);
 }
 
 /** The candidates of the cursor's iteration, by number. */

@@ -1,5 +1,6 @@
 // Two outcomes over one another: a swipe from one to the other, and where they differ.
 import {h, fill, address} from './dom.js';
+import {makeSwipe} from './swipe.js';
 import {armWords, number, told} from './words.js';
 
 const GAINS = [1, 2, 4, 8];
@@ -7,9 +8,7 @@ const GAINS = [1, 2, 4, 8];
 export function makeCompare() {
   const left = picker('First picture'), right = picker('Second picture');
   const under = h('img', {alt: '', draggable: 'false'}), over = h('img', {alt: '', draggable: 'false'});
-  const slider = h('input', {type: 'range', min: 0, max: 100, value: 50, step: 1, 'aria-label': 'How much of the first picture is shown'});
-  const names = [h('span', {class: 'side'}), h('span', {class: 'side'})], edge = h('span', {class: 'edge', 'aria-hidden': 'true'});
-  const swipe = h('div', {class: 'swipe'}, edge, ...names, slider);
+  const swipe = makeSwipe(under, over);
   const canvas = h('canvas', {role: 'img'}), gain = h('select', {}, GAINS.map(one => h('option', {value: one, selected: one === 4}, `\u00d7 ${one}`)));
   const said = h('p', {class: 'note', role: 'status'});
   const difference = h('div', {class: 'difference'}, canvas);
@@ -17,25 +16,18 @@ export function makeCompare() {
   const modes = [['swipe', 'Swipe'], ['difference', 'Difference']].map(([name, text]) => h('button', {type: 'button', class: 'part', data: {mode: name}}, text));
   const table = h('table', {class: 'numbers'});
   const node = h('details', {class: 'compare', open: true}, h('summary', {}, 'Two of them over one another'),
-    h('div', {class: 'compare-row'}, h('div', {class: 'stack'}, swipe, difference),
+    h('div', {class: 'compare-row'}, h('div', {class: 'stack'}, swipe.node, difference),
       h('div', {class: 'compare-words'}, h('div', {class: 'picks'}, left.node, h('button', {type: 'button', class: 'chip swap', 'aria-label': 'Swap the two', onclick: swap}, '\u21c4'), right.node),
         h('div', {class: 'tools'}, h('span', {class: 'segment', role: 'group', 'aria-label': 'How to compare'}, modes), gainLabel), said, table)));
   let mode = 'swipe', now = null, drawn = '';
 
   for (const one of [left.node, right.node]) one.addEventListener('change', show);
   gain.addEventListener('change', show);
-  slider.addEventListener('input', cut);
   for (const button of modes) button.addEventListener('click', () => { mode = button.dataset.mode; show(); });
 
   function swap() {
     [left.node.value, right.node.value] = [right.node.value, left.node.value];
     show();
-  }
-
-  function cut() {
-    over.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`;
-    edge.style.left = `${slider.value}%`;
-    slider.setAttribute('aria-valuetext', `${slider.value}% of ${names[0].textContent}`);
   }
 
   function draw(view, titles, rows, list) {
@@ -55,14 +47,13 @@ export function makeCompare() {
     if (signature === drawn) return;
     drawn = signature;
     for (const button of modes) button.setAttribute('aria-pressed', String(button.dataset.mode === mode));
-    swipe.hidden = mode !== 'swipe';
+    swipe.node.hidden = mode !== 'swipe';
     difference.hidden = gainLabel.hidden = mode === 'swipe';
     over.src = source(a);
     under.src = source(b);
-    if (!under.isConnected) swipe.prepend(under, over);
-    [left, right].forEach((one, i) => { names[i].textContent = one.node.selectedOptions[0].textContent; });
-    cut();
-    fill(table, numbersOf(now.rows, a, b, names.map(one => one.textContent)));
+    const names = [left, right].map(one => one.node.selectedOptions[0].textContent);
+    swipe.names(...names);
+    fill(table, numbersOf(now.rows, a, b, names));
     said.textContent = mode === 'swipe' ? 'Drag, or use the arrow keys: the first picture lies left of the line.' : '';
     if (mode === 'difference') differ(a, b);
   }

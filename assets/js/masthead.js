@@ -4,7 +4,7 @@ import {alive, makeQueue} from './queue.js';
 import {makeDrawer} from './drawer.js';
 import {makeTab} from './tab.js';
 
-const PAGES = [['', 'Explore'], ['reliability', 'Reliability'], ['library', 'Library'], ['status', 'Status']];
+const PAGES = [['', 'Explore'], ['reliability', 'Reliability'], ['train', 'Train'], ['library', 'Library'], ['status', 'Status']];
 
 /** Fill the element's .lab-masthead; returns the page's queue. */
 export function mount({element}) {

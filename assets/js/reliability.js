@@ -35,10 +35,10 @@ function start() {
   const head = makeHead({titles, acts}), curves = makeCurves({controls: controls.node, move}), grid = makeGrid({titles, source, acts});
   const scatter = makeScatter({titles, source, load, acts}), simulation = makeSimulation({titles}), numbers = makeNumbers({titles, move});
   const parts = [head, controls, curves, grid, scatter, simulation, numbers], placed = parts.filter(part => part !== controls);
-  const stage = h('div', {class: 'lab-session rel-stage'}, notices, empty, others, placed.map(part => part.node), dialog.node);
+  const stage = h('div', {class: 'lab-session lab-made rel-stage'}, notices, empty, others, placed.map(part => part.node), dialog.node);
   let timer = 0, resting = 0, turn = 0;
 
-  fill(root, h('aside', {class: 'rel-aside'}, h('h1', {}, 'Reliability'), form.node), stage);
+  fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Reliability'), form.node), stage);
 
   function draw() {
     const {view} = state;

@@ -50,7 +50,7 @@ export function makeForm({facts, run}) {
   const lines = h('textarea', {rows: 6, spellcheck: 'false', placeholder: 'A prompt a line'});
   const inside = h('details', {class: 'inside'}, h('summary', {}, 'Show the prompts'), h('ol'));
   const level = h('input', {type: 'range', min: 0.05, max: 1, step: 0.05, value: 1}), shownLevel = h('output');
-  const node = h('form', {class: 'rel-form lab-form', novalidate: true, 'aria-label': 'What to measure'},
+  const node = h('form', {class: 'rel-form lab-asked lab-form', novalidate: true, 'aria-label': 'What to measure'},
     choice('set', 'Prompts', [...sets.map(one => [one.name, title(one.name)]), ['', 'My own lines']], sets.length ? sets[0].name : '', ''),
     add('prompts', 'Your prompts', lines, () => lines.value, now => { lines.value = now; }, 'One a line. Intervals are over prompts: a handful says little.'),
     whole('count', 'How many of them', Math.min(FIRST, sets.length ? sets[0].prompts.length : 1), {min: 1}), inside,

@@ -17,8 +17,7 @@ export function makeReuse() {
   async function copyAs(kind, from) {
     const made = api(`sessions/${encodeURIComponent(shown.id)}/as-command`).then(told => told[kind]);
     try {
-      await copy(made);
-      flash(from, 'Copied');
+      await copyText(made, from);
     } catch (error) {
       say(error.message || 'This browser does not let a page copy.', 'bad');
     }
@@ -88,6 +87,12 @@ export function makeDrop() {
   });
   document.body.append(veil, chooser, notices);
   return {node};
+}
+
+/** Copy a promised text and say so on the button that asked for it. Rejects where that cannot be. */
+export async function copyText(promised, button) {
+  await copy(promised);
+  flash(button, 'Copied');
 }
 
 /** Seconds in words, roughly. */

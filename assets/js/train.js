@@ -1,0 +1,206 @@
+// Page Train: fine-tunes asked for, watched while they run, and what they made. Keeps the newest view of one run and the
+// one place that everything on the page obeys: an epoch and a prompt.
+import {h, fill, keyed} from './dom.js';
+import {api} from './api.js';
+import {openPage} from './page.js';
+import {moment, stateWord} from './states.js';
+import {LIVE, sentence} from './words.js';
+import {makeForm} from './train_form.js';
+import {makeDiagnosis, makeHead} from './train_head.js';
+import {makeCurves} from './train_charts.js';
+import {makeSamples} from './train_samples.js';
+import {makeLog, makeResults} from './train_results.js';
+import {makeTrials} from './train_trials.js';
+import {LEAD, machineOf, titleOf} from './train_words.js';
+
+const POLL = 1000, REST = 150, LISTED = 12;
+
+function start() {
+  const {root, facts, queue} = openPage();
+  const titles = Object.fromEntries([...facts.models, ...facts.rewards].map(one => [one.name, one.title]));
+  const state = {view: null, epoch: 0, prompt: 0, moved: false, asked: null};
+  const form = makeForm({facts, run});
+  const notices = h('div', {class: 'notices', role: 'status'}), empty = h('div', {class: 'nothing', hidden: true});
+  const others = h('select', {class: 'others', 'aria-label': 'Fine-tune', hidden: true, onchange: () => { open(others.value, {}); }});
+  const head = makeHead({titles, acts: {send, use: () => form.use(state.view), problem: text => note(text)}});
+  const parts = [head, makeDiagnosis(), makeCurves({move}), makeSamples({move}), makeResults(), makeTrials({facts, titles, ask: evaluate}), makeLog({machineOf})];
+  const stage = h('div', {class: 'lab-session lab-made train-stage'}, notices, empty, others, parts.map(part => part.node));
+  let timer = 0, resting = 0, turn = 0;
+
+  fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Train'), form.node), stage);
+
+  function draw() {
+    const {view} = state;
+    stage.dataset.state = view ? view.state : 'empty';
+    if (!view) for (const part of parts) part.node.hidden = true;
+    else { head.node.hidden = false; for (const part of parts) part.draw(state); }
+    empty.hidden = Boolean(view);
+  }
+
+  function note(text, kind = 'bad') {
+    keyed(notices, text ? [{text: sentence(text), kind}] : [], one => one.kind, one => h('p', {class: `notice ${one.kind}`}, one.text));
+  }
+
+  function move(place) {
+    Object.assign(state, place, {moved: true});
+    draw();
+    rest();
+  }
+
+  function rest() {
+    clearTimeout(resting);
+    resting = setTimeout(() => {
+      const url = new URL(location.href);
+      for (const name of ['epoch', 'prompt']) if (state.moved) url.searchParams.set(name, state[name]); else url.searchParams.delete(name);
+      url.searchParams.set('record', state.view.id);
+      history.replaceState(history.state, '', url);
+    }, REST);
+  }
+
+  function accept(view) {
+    const before = state.view && state.view.id === view.id ? state.view : null;
+    if (before && answered(state.asked, before, view)) state.asked = null;
+    state.view = view.partial && before ? merged(before, view) : view;
+    if (view.job && view.job.refusal && LIVE.includes(view.state)) note(view.job.refusal);
+    if (!state.moved) Object.assign(state, opening(state.view));
+  }
+
+  /** Show a run at a place of it, or where it opens by itself. */
+  async function open(id, place) {
+    const mine = ++turn;
+    clearTimeout(timer);
+    try {
+      const view = await api(`train/${encodeURIComponent(id)}`);
+      if (mine !== turn) return;
+      Object.assign(state, {moved: false, asked: null, view: null});
+      accept(view);
+      Object.assign(state, settled(view, place), {moved: Object.keys(place).length > 0});
+      note('');
+      draw();
+      rest();
+      list();
+      plan();
+    } catch (error) {
+      if (mine !== turn) return;
+      note(error.message);
+      if (!state.view) { await list(); draw(); }
+    }
+  }
+
+  const waits = view => LIVE.includes(view.state) || view.evaluations.some(tried);
+
+  function plan() {
+    clearTimeout(timer);
+    if (state.view && waits(state.view)) timer = setTimeout(poll, document.hidden ? 5 * POLL : POLL);
+  }
+
+  async function poll() {
+    const {view} = state, mine = turn;
+    // a place in the queue and a trial's state change without an event of the run's own: then it is asked for whole
+    const whole = view.state === 'pending' || state.asked || view.evaluations.some(tried);
+    try {
+      const newer = await api(`train/${encodeURIComponent(view.id)}${whole ? '' : `?after=${view.seq}`}`);
+      if (mine !== turn) return;
+      if (newer) {
+        const ended = LIVE.includes(view.state) && !LIVE.includes(newer.state);
+        accept(newer);
+        draw();
+        if (ended) list();
+      }
+      if (notices.dataset.lost) { notices.dataset.lost = ''; note(''); }
+    } catch (error) {
+      if (mine !== turn) return;
+      notices.dataset.lost = 'yes';
+      note(error.message);
+    }
+    plan();
+  }
+
+  async function run(body) {
+    const {id} = await api('train', body);
+    queue.look();
+    await open(id, {});
+    if (matchMedia('(max-width: 820px)').matches) stage.scrollIntoView({block: 'start'});
+  }
+
+  async function send(kind) {
+    state.asked = kind;
+    draw();
+    try {
+      await api(`train/${encodeURIComponent(state.view.id)}/command`, {kind});
+      queue.look();
+    } catch (error) {
+      state.asked = null;
+      note(error.message);
+      draw();
+    }
+    poll();
+  }
+
+  async function evaluate(body) {
+    await api(`train/${encodeURIComponent(state.view.id)}/evaluate`, body);
+    queue.look();
+    const {view} = state;
+    await api(`train/${encodeURIComponent(view.id)}`).then(accept);
+    draw();
+    plan();
+  }
+
+  /** The newest runs, to go from one to another. Returns them. */
+  async function list() {
+    const {records} = await api(`records?kind=train&limit=${LISTED}`).catch(() => ({records: []}));
+    const {view} = state, shown = view && !records.some(one => one.id === view.id) ? [view, ...records] : records;
+    others.hidden = shown.length < 2;
+    fill(others, shown.map(one => h('option', {value: one.id}, `${clipped(titleOf(one))} (${[stateWord(one.state).toLowerCase(), moment(one.created)].join(', ')})`)));
+    if (view) others.value = view.id;
+    return records;
+  }
+
+  fill(empty, h('h2', {}, 'Nothing has been trained here yet'), h('p', {}, LEAD),
+    h('p', {}, 'Press Train beside this: the usual settings fine-tune the model that came with the lab. It goes on when you close the page, and every epoch shows as it ends.'));
+  const asked = new URLSearchParams(location.search);
+  if (asked.get('from')) form.useSession(asked.get('from')).catch(error => note(error.message));
+  if (asked.get('record')) open(asked.get('record'), fromAddress(asked));
+  else list().then(records => { const usual = !asked.get('from') && (records.find(one => one.state !== 'failed') || records[0]); if (usual) open(usual.id, {}); else draw(); });
+  document.addEventListener('visibilitychange', () => { if (!document.hidden && state.view) plan(); });
+}
+
+/** A whole view of a run that was told in part: what it has of epochs and samples is newer than what is known. */
+function merged(before, part) {
+  const join = (old, young, key) => [...new Map([...old, ...young].map(one => [key(one), one])).values()];
+  return {...part, partial: false, epochs: join(before.epochs, part.epochs, one => one.epoch), samples: join(before.samples, part.samples, one => one.epoch)};
+}
+
+/** Whether a view tells that what was asked for has been done. */
+function answered(asked, before, view) {
+  if (!LIVE.includes(view.state)) return true;
+  if (asked === 'save') return JSON.stringify(view.checkpoints) !== JSON.stringify(before.checkpoints);
+  if (asked === 'sample') return view.samples.length > (view.partial ? 0 : before.samples.length);
+  return view.state !== before.state || asked === 'pause' && view.job.mode === 'pausing';
+}
+
+function tried(trial) {
+  return !trial.result && !trial.error && [null, ...LIVE].includes(trial.state);
+}
+
+/** Where a run opens: at its newest epoch. */
+function opening({epochs}) {
+  return {epoch: epochs.length ? epochs[epochs.length - 1].epoch : 0, prompt: 0};
+}
+
+/** A place that this run has. */
+function settled(view, {epoch, prompt}) {
+  const usual = opening(view);
+  return {epoch: view.epochs.some(one => one.epoch === epoch) ? epoch : usual.epoch, prompt: prompt < view.prompts.length ? prompt : 0};
+}
+
+function fromAddress(asked) {
+  const found = ['epoch', 'prompt'].filter(name => /^\d{1,6}$/.test(asked.get(name) || ''));
+  return Object.fromEntries(found.map(name => [name, Number(asked.get(name))]));
+}
+
+function clipped(text) {
+  return text.length > 60 ? `${text.slice(0, 59)}\u2026` : text;
+}
+
+start();
