@@ -181,7 +181,7 @@ def begun(tx: Session, model: str, newest: int = 5) -> list[dict[str, Any]]:
     query = query.join(runs, runs.c.record_id == records.c.id).where(records.c.model == clean(model), ~records.c.erased)
     found = []
     for row in tx.execute(query.order_by(records.c.created_at.desc(), records.c.id).limit(4 * newest)):
-        recent = sa.select(epochs.c.phases).where(epochs.c.record_id == row.id, epochs.c.epoch > 0)
+        recent = sa.select(epochs.c.phases).where(epochs.c.record_id == row.id)
         phases = list(tx.scalars(recent.order_by(epochs.c.epoch.desc()).limit(20)))
         try:
             config = from_dict(row.config)
