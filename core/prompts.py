@@ -5,10 +5,17 @@ from functools import cache
 import numpy as np
 
 from core.errors import ConfigError
+from core.geneval.prompts import generate
+from core.geneval.prompts import split as split_scenes
 from core.models.files import ASSETS
 from core.shapes.scenes import COLORS, RELATIONS, SHAPES, Caption, Phrase, evaluation_captions, sample_caption
 
 SHAPES_TRAIN = "shapes-train"
+GENEVAL = "geneval"
+GENERATED = {
+    SHAPES_TRAIN: "Captions of the embedded world",
+    GENEVAL: "GenEval's six tasks over the 80 classes of COCO, as the paper has them: 2,700 and 300",
+}
 SPLITS = ("train", "eval")
 NUM_TRAIN, NUM_EVAL = 1_500, 240
 TRAIN_SEED, EVAL_SEED = 60_001, 60_002
@@ -25,8 +32,8 @@ TRAIN_SHARES = {
 
 
 def prompt_set_names() -> tuple[str, ...]:
-    """Every name that `prompt_set` knows: the generated set first, then the files under assets/prompts."""
-    return (SHAPES_TRAIN, *sorted(path.stem for path in (ASSETS / "prompts").glob("*.txt")))
+    """Every name that `prompt_set` knows: the generated sets first, then the files under assets/prompts."""
+    return (*GENERATED, *sorted(path.stem for path in (ASSETS / "prompts").glob("*.txt")))
 
 
 def prompt_set(name: str, split: str = "train") -> tuple[str, ...]:
@@ -40,6 +47,8 @@ def prompt_set(name: str, split: str = "train") -> tuple[str, ...]:
         raise ConfigError({"prompt_set": f"expected one of {', '.join(prompt_set_names())}, got {name!r:.60}"})
     if name == SHAPES_TRAIN:
         return _shapes_train() if split == "train" else _shapes_eval()
+    if name == GENEVAL:
+        return _geneval()[SPLITS.index(split)]
     text = (ASSETS / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
     lines = (line.strip() for line in text.splitlines())
     return split_lines(tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#"))), split)
@@ -50,6 +59,12 @@ def split_lines(prompts: tuple[str, ...], split: str) -> tuple[str, ...]:
     if len(prompts) < 8:
         return prompts
     return tuple(prompt for index, prompt in enumerate(prompts) if (index % 4 == 3) == (split == "eval"))
+
+
+@cache
+def _geneval() -> tuple[tuple[str, ...], ...]:
+    """The two splits."""
+    return tuple(tuple(scene.text() for scene in part) for part in split_scenes(generate(3_000), 300))
 
 
 @cache

@@ -41,6 +41,7 @@ class TrainConfig:
     rewards: Mapping[str, float] = field(default_factory=lambda: {"shapes-verifier": 1.0, "shapes-clip": 0.0})
     prompts_per_epoch: int = 8
     group_size: int = 6
+    share_start: bool = True
     updates_per_epoch: int = 2
     num_steps: int = 10
     eval_steps: int = 20
@@ -161,6 +162,7 @@ TRAIN_HELP: dict[str, str] = {
     "rewards": "What scores the pictures, with weights; weight 0 only watches.",
     "prompts_per_epoch": "How many prompts an epoch draws.",
     "group_size": "How many pictures of a prompt are compared with each other.",
+    "share_start": "Whether a prompt's pictures start from one noise, so that only the trained steps tell them apart.",
     "updates_per_epoch": "How many steps of the optimiser an epoch takes; with one, clipping never acts.",
     "num_steps": "How many steps lead from noise to a picture while training.",
     "eval_steps": "The same where pictures are only judged.",
@@ -222,6 +224,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "preset": tuple(TRAIN_PRESETS),
     "noise_source": NOISE_SOURCES,
     "advantage_std": ADVANTAGE_STDS,
+    "share_start": (True, False),
     "ema": (True, False),
     "gradient_checkpointing": (True, False),
 }

@@ -35,6 +35,8 @@ def forwards(config: TrainConfig, sigmas: Sequence[float], nfe_per_velocity: int
     drawn = config.prompts_per_epoch * config.group_size
     chosen = config.prompts_per_epoch * config.searched_members
     tries = config.search.num_candidates
+    before = sum(steps[0] for steps in places) / len(places)  # steps by the ODE, walked once by those who share a start
+    starts = config.prompts_per_epoch if config.share_start else drawn
     extra = chosen * (tries - 1) if config.noise_source == "best_of_k" else 0
     searched = 0.0
     # A blind search scores nothing, unless its result is the best that was seen.
@@ -43,7 +45,7 @@ def forwards(config: TrainConfig, sigmas: Sequence[float], nfe_per_velocity: int
         searched = chosen * steps * tries * config.search.num_iterations
     judged = config.eval_prompts * config.eval_steps * (2 if config.ema else 1)
     return Forwards(
-        rollout=(drawn + extra) * config.num_steps * nfe_per_velocity,
+        rollout=(starts * before + (drawn + extra) * (config.num_steps - before)) * nfe_per_velocity,
         search=searched * nfe_per_velocity,
         update=drawn * len(places[0]) * (2 if config.kl_beta else 1) * nfe_per_velocity,
         evaluate=judged * nfe_per_velocity,

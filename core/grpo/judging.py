@@ -15,7 +15,7 @@ from core.shapes.scenes import draw, parse_caption, sample_scene
 from core.train_plan import SAMPLES
 
 SCENES_SEED = 60_003
-MIN_SCENES = 20  # below this an unbiased distance of two sets says nothing
+MIN_SCENES = 20  # fewer pictures than this say nothing about a distribution
 
 
 class HeldOut:
@@ -37,11 +37,10 @@ class HeldOut:
         config = self.scorer.config
         pixels, nfe = self._draw(len(self.prompts))
         rewards = self.scorer.scores(pixels, self.prompts, tuple(config.rewards))
-        found = {f"heldout{suffix}": _mean(weighted_total(rewards, config.rewards))}
+        found: dict[str, float | None] = {f"heldout{suffix}": _mean(weighted_total(rewards, config.rewards))}
         found |= {f"heldout{suffix}/{name}": _mean(values) for name, values in rewards.items()}
         found[f"verifier{suffix}"] = _mean(self.strict(pixels, self.prompts).tolist())
-        if self.features is not None and (scenes := self._scene_features()) is not None:
-            found[f"kid{suffix}"] = kernel_distance(self.features(pixels), scenes)
+        found[f"kid{suffix}"] = self._distance(pixels)
         return {name: value for name, value in found.items() if value is not None}, nfe
 
     def sheet(self) -> tuple[np.ndarray, tuple[float, ...], int]:
@@ -57,29 +56,29 @@ class HeldOut:
         pixels = pictures(scorer.model, told, self.starts[:count], self.sigmas, scorer.config.micro_batch)
         return pixels, count * (len(self.sigmas) - 1) * scorer.model.nfe(told[0])
 
-    def _scene_features(self) -> Tensor | None:
-        """Features of freshly drawn scenes, one for each prompt that is a caption; None for too few of them."""
+    def _distance(self, pixels: Tensor) -> float | None:
+        """KID of the pictures whose prompts are captions to freshly drawn scenes of them; None for too few."""
+        captions = [parse_caption(prompt) for prompt in self.prompts]
+        known = [i for i, caption in enumerate(captions) if caption is not None]
+        if self.features is None or len(known) < MIN_SCENES:
+            return None
         if self._scenes is None:
             rng = np.random.default_rng(SCENES_SEED)
-            captions = [caption for prompt in self.prompts if (caption := parse_caption(prompt)) is not None]
-            if len(captions) < MIN_SCENES:
-                return None
-            drawn = np.stack([draw(sample_scene(rng, caption)) for caption in captions])
+            drawn = np.stack([draw(sample_scene(rng, caption)) for caption in captions if caption is not None])
             self._scenes = self.features(torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 255)
-        return self._scenes
+        return kernel_distance(self.features(pixels[known]), self._scenes)
 
 
-def kernel_distance(a: Tensor, b: Tensor) -> float | None:
-    """KID (arXiv 1801.01401): the unbiased squared MMD of unit features (N, D), (M, D) under the kernel (1 + a.b)^3.
+def kernel_distance(a: Tensor, b: Tensor) -> float:
+    """KID (arXiv 1801.01401): the unbiased squared MMD of unit features a, b (N, D) under the kernel (1 + a.b)^3.
 
-    None for fewer than two pictures on a side.
+    Number i of either side shows the same caption, and such pairs are left out (Gretton et al. 2012, eq. 4 with z_i =
+    (a_i, b_i)): matched captions would otherwise look nearer than two samples of one distribution are.
     """
-    n, m = len(a), len(b)
-    if min(n, m) < 2:
-        return None
+    count = len(a)
     own, other, cross = ((1 + x.double() @ y.double().T) ** 3 for x, y in ((a, a), (b, b), (a, b)))
-    within = (own.sum() - own.trace()) / (n * (n - 1)) + (other.sum() - other.trace()) / (m * (m - 1))
-    return float(within - 2 * cross.mean())
+    gathered = own + other - 2 * cross
+    return float((gathered.sum() - gathered.trace()) / (count * (count - 1)))
 
 
 def diversity(features: Tensor, groups: Sequence[int]) -> float | None:

@@ -120,6 +120,6 @@ class Policy:
 
     def remove(self) -> None:
         """Leave the model as it was found."""
-        self.transformer.delete_adapters(ADAPTER)
+        self.transformer.unload_lora()
         if self._checkpointing:
             self.transformer.disable_gradient_checkpointing()

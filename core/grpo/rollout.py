@@ -1,6 +1,6 @@
 """Drawing an epoch's pictures: who is drawn together, with which noise, and what is kept to learn from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,13 +20,15 @@ from core.train_config import TrainConfig
 class Member:
     """One picture of an epoch: member `index` of group `group`; `searched` is whether its noise is chosen.
 
-    `seed` names its random streams ("x1", "sde", "search"), the same that a session in Explore with this seed uses.
+    `seed` names its random streams ("sde", "search"), the same that a session in Explore with this seed uses; `start`
+    that of its x_1, the first member's for all of a group that share it.
     """
 
     group: int
     index: int
     prompt: str
     seed: int
+    start: int
     searched: bool
 
 
@@ -50,17 +52,14 @@ class Trajectories:
 
 def members_of(config: TrainConfig, epoch: int, prompts: Sequence[str]) -> list[Member]:
     """The epoch's pictures, group by group; searched members come first in each."""
-    return [
-        Member(
-            group,
-            index,
-            prompt,
-            noise.stream(config.seed, "member", epoch, group, index).initial_seed() & 0x7FFFFFFF,
-            index < config.searched_members,
-        )
-        for group, prompt in enumerate(prompts)
-        for index in range(config.group_size)
-    ]
+    found = []
+    for group, prompt in enumerate(prompts):
+        streams = [noise.stream(config.seed, "member", epoch, group, index) for index in range(config.group_size)]
+        seeds = [stream.initial_seed() & 0x7FFFFFFF for stream in streams]  # as large as a session's may be
+        for index, seed in enumerate(seeds):
+            start = seeds[0] if config.share_start else seed
+            found.append(Member(group, index, prompt, seed, start, index < config.searched_members))
+    return found
 
 
 def layout(config: TrainConfig, members: Sequence[Member]) -> list[list[list[Member]]]:
@@ -96,30 +95,56 @@ def take(
 
 
 @torch.no_grad()
+def prefixes(scorer: Scorer, members: Sequence[Member], until: int) -> dict[int, Tensor]:
+    """The latents (1, C, H, W) before step `until` by the members' starts: those who share one walk there once."""
+    walked = {one.start: one for one in members}
+    firsts = list(walked.values())
+    found: dict[int, Tensor] = {}
+    for part in chunks(len(firsts), scorer.config.micro_batch):
+        batch = [firsts[i] for i in part]
+        conditioning = stack([scorer.encode(one.prompt) for one in batch])
+        latents = torch.cat([noise.normal(scorer.shape, one.start, "x1") for one in batch])
+        for sigma, sigma_next in zip(scorer.sigmas[:until], scorer.sigmas[1:], strict=False):
+            latents = latents + scorer.velocity(latents, sigma, conditioning) * (sigma_next - sigma)
+        found |= {one.start: latents[row : row + 1] for row, one in enumerate(batch)}
+    return found
+
+
+@torch.no_grad()
 def roll_out(
-    scorer: Scorer, members: Sequence[Member], steps: tuple[int, ...], searched: frozenset[int]
+    scorer: Scorer,
+    members: Sequence[Member],
+    starts: Mapping[int, Tensor],
+    steps: tuple[int, ...],
+    searched: frozenset[int],
 ) -> Trajectories:
-    """Draw members, stochastic at `steps` and by the ODE elsewhere.
+    """Draw members from the latents before steps[0], stochastic at `steps` and by the ODE afterwards.
 
     With the source `search` the noise of searched members is searched at the steps in `searched`; with `best_of_k` each
-    searched member is the best of K whole trajectories from its x_1.
+    searched member is the best of K trajectories from the same latents.
     """
     config = scorer.config
     if config.noise_source == "best_of_k" and members[0].searched:
-        attempts = [_trajectories(scorer, members, steps, frozenset(), k) for k in range(config.search.num_candidates)]
-        return _best_of(scorer, attempts)
-    return _trajectories(scorer, members, steps, searched if members[0].searched else frozenset(), 0)
+        tries = range(config.search.num_candidates)
+        return _best_of(scorer, [_trajectories(scorer, members, starts, steps, frozenset(), k) for k in tries])
+    return _trajectories(scorer, members, starts, steps, searched if members[0].searched else frozenset(), 0)
 
 
 def _trajectories(
-    scorer: Scorer, members: Sequence[Member], steps: tuple[int, ...], searched: frozenset[int], attempt: int
+    scorer: Scorer,
+    members: Sequence[Member],
+    starts: Mapping[int, Tensor],
+    steps: tuple[int, ...],
+    searched: frozenset[int],
+    attempt: int,
 ) -> Trajectories:
-    """One trajectory a member; `attempt` names other noises for the steps, from the same x_1."""
+    """One trajectory a member; `attempt` names other noises for the steps."""
     config, sigmas, shape = scorer.config, scorer.sigmas, scorer.shape
     conditioning = stack([scorer.encode(one.prompt) for one in members])
-    latents = torch.cat([noise.normal(shape, one.seed, "x1") for one in members])
+    latents = torch.cat([starts[one.start] for one in members])
     before, after, log_probs, norms = [], [], [], []
-    for step, (sigma, sigma_next) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for step in range(steps[0], config.num_steps):
+        sigma, sigma_next = sigmas[step], sigmas[step + 1]
         velocity = scorer.velocity(latents, sigma, conditioning)
         if step not in steps:
             latents = latents + velocity * (sigma_next - sigma)

@@ -23,7 +23,7 @@ from core.grpo.diagnosis import diagnose
 from core.grpo.epoch import check_signal, judged, prompts_of, steps_of
 from core.grpo.judging import HeldOut, diversity
 from core.grpo.policy import Policy
-from core.grpo.rollout import Member, Trajectories, layout, members_of, roll_out
+from core.grpo.rollout import Member, Trajectories, layout, members_of, prefixes, roll_out
 from core.grpo.sampling import stack
 from core.grpo.scoring import Scorer
 from core.grpo.updates import Updates
@@ -172,7 +172,9 @@ class _Run:
         inside = in_window(scorer.sigmas, config.window_min, config.window_max)
         searched = frozenset(step for step in steps if inside[step]) if self._searches() else frozenset()
         with clock.phase("rollout"):
-            updates = [[roll_out(scorer, part, steps, searched) for part in parts] for parts in layout(config, members)]
+            starts = prefixes(scorer, members, steps[0])
+            parts = layout(config, members)
+            updates = [[roll_out(scorer, part, starts, steps, searched) for part in update] for update in parts]
         everyone = [one for parts in updates for one in parts]
         group, metrics = judged(scorer, everyone)
         metrics |= self._drawn(everyone)
