@@ -85,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--json", action="store_true", help="one JSON object a line instead of a bar")
     fetch.add_argument("--supervised", action="store_true", help="end when standard input closes")
     doctor = _command(commands, "doctor", _doctor, "what this machine has of what the lab needs")
+    doctor.add_argument("--model", help="what this model needs, has and will take here, instead")
+    doctor.add_argument(
+        "--reward", action="append", default=[], metavar="NAME", help="the same of a reward; repeatable"
+    )
     check = _command(commands, "check-plugin", _check_plugin, "does what a plug-in brings keep to the rules?")
     check.add_argument("file", type=Path, metavar="FILE.py")
     reliable = _command(commands, "reliability", _reliability, "does an estimate's reward predict the final picture's?")
@@ -173,7 +177,7 @@ def _download(asked: argparse.Namespace) -> int:
 def _doctor(asked: argparse.Namespace) -> int:
     from app.doctor import doctor
 
-    return doctor(read_settings(asked.data_dir))
+    return doctor(read_settings(asked.data_dir), asked.model, asked.reward)
 
 
 def _check_plugin(asked: argparse.Namespace) -> int:

@@ -47,7 +47,7 @@ def announce(folder: Path, wanted: str) -> Callable[[], None]:
 
 
 def device_facts(wanted: str, torch: Any) -> dict[str, Any]:
-    """`device` (cpu or cuda), `device_name`, `device_memory` in bytes, a GPU that is `unused`, the version of `torch`.
+    """`device` (cpu, cuda, mps), `device_name`, `device_memory` in bytes, a GPU that is `unused`, `torch`'s version.
 
     What is not known is None. `torch` is the imported module, or None where it has not been imported.
     """
@@ -55,10 +55,13 @@ def device_facts(wanted: str, torch: Any) -> dict[str, Any]:
     if torch is None:
         return facts
     gpu = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
+    apple = torch.backends.mps.is_available()
     facts |= {"torch": str(torch.__version__), "device": "cpu", "device_memory": physical_memory()}
-    if gpu is None or wanted == "cpu":
-        return facts | {"unused": gpu.name if gpu else None}
-    return facts | {"device": "cuda", "device_name": gpu.name, "device_memory": int(gpu.total_memory)}
+    if gpu is not None and wanted in ("auto", "cuda"):
+        return facts | {"device": "cuda", "device_name": gpu.name, "device_memory": int(gpu.total_memory)}
+    if apple and (wanted == "mps" or (wanted == "auto" and gpu is None)):
+        return facts | {"device": "mps", "device_name": "Apple's GPU"}
+    return facts | {"unused": gpu.name if gpu else "Apple's GPU" if apple else None}
 
 
 def physical_memory() -> int | None:

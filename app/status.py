@@ -68,8 +68,8 @@ def device_text(facts: Mapping[str, Any], wanted: str) -> str:
     if facts["device"] is None:
         return f"not known yet ({wanted} is asked for)"
     memory = f", {facts['device_memory'] / 2**30:.0f} GiB" if facts["device_memory"] else ""
-    if facts["device"] == "cpu" and wanted == "cuda":
-        return "cuda was asked for, but torch finds none"
+    if facts["device"] == "cpu" and wanted in ("cuda", "mps"):
+        return f"{wanted} was asked for, but torch finds none"
     unused = f" as asked ({facts['unused']} is there)" if facts["unused"] else ""
     return f"{facts['device']}{': ' + facts['device_name'] if facts['device_name'] else ''}{memory}{unused}"
 

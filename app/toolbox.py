@@ -41,14 +41,16 @@ class Toolbox:
 
 
 def place_of_device(device: str) -> str:
-    """`auto` is the first CUDA device where there is one, else the CPU. Imports torch."""
+    """`auto` is the first CUDA device where there is one, else Apple's GPU, else the CPU. Imports torch."""
     import torch
 
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def torch_toolbox(device: str = "auto") -> Toolbox:
-    """The real ones. Imports torch, and peft when it is first needed; `device` is auto, cpu or cuda."""
+    """The real ones. Imports torch, and peft when it is first needed; `device` is auto, cpu, cuda or mps."""
     import torch
 
     from core.explore import explore

@@ -82,6 +82,11 @@ _SPECS = (
         max_sequence_length=0,
         gpu_dtype="float32",
         licence="Apache-2.0",
+        transformer_weights=2_914_832,
+        transformer_width=128,
+        text_weights=758_720,
+        vae_weights=998_771,
+        gflops=0.163,
     ),
     ModelSpec(
         id="stabilityai/stable-diffusion-3.5-medium",

@@ -66,10 +66,11 @@ def test_a_damaged_note_is_no_worker(tmp_path: Path, content: str) -> None:
     assert read_presence(tmp_path)["state"] == "gone"
 
 
-def torch_with(gpu: str | None) -> Any:
+def torch_with(gpu: str | None, *, apple: bool = False) -> Any:
     about = SimpleNamespace(name=gpu, total_memory=80 * 2**30)
     cuda = SimpleNamespace(is_available=lambda: gpu is not None, get_device_properties=lambda index: about)
-    return SimpleNamespace(__version__="2.12.1+cpu", cuda=cuda)
+    backends = SimpleNamespace(mps=SimpleNamespace(is_available=lambda: apple))
+    return SimpleNamespace(__version__="2.12.1+cpu", cuda=cuda, backends=backends)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,9 @@ def torch_with(gpu: str | None) -> Any:
         (torch_with("H100"), "cpu", "cpu, 16 GiB as asked (H100 is there)"),
         (torch_with(None), "auto", "cpu, 16 GiB"),
         (torch_with(None), "cuda", "cuda was asked for, but torch finds none"),
+        (torch_with(None), "mps", "mps was asked for, but torch finds none"),
+        (torch_with(None, apple=True), "auto", "mps: Apple's GPU, 16 GiB"),
+        (torch_with(None, apple=True), "cpu", "cpu, 16 GiB as asked (Apple's GPU is there)"),
         (None, "auto", "not known yet (auto is asked for)"),
     ],
 )
