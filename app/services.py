@@ -98,10 +98,12 @@ class Lab:
         with self.database.read() as tx:
             return trained.usable(tx, model_id)
 
-    def trained(self) -> list[dict[str, Any]]:
-        """The models that were trained here, as `options` lists models, the newest first."""
+    def trained_form(self, record_id: str, epoch: Any = None) -> dict[str, Any]:
+        """The settings of a session that tries a run's trained model, or that of one of its checkpoints, on a prompt
+        that it was not trained on. Raises LabError.
+        """
         with self.database.read() as tx:
-            return trained.offers(tx)
+            return trained.session_of(tx, record_id, epoch)
 
     def with_trained(self, toolbox: Toolbox) -> Toolbox:
         """The same tools, whose models include those that were trained here."""
@@ -319,17 +321,19 @@ class Lab:
         with self.database.read() as tx:
             return place_of(tx, record_id, name, hint)
 
-    def options(self) -> dict[str, Any]:
-        """Everything that can be chosen.
+    def options(self, model: str | None = None) -> dict[str, Any]:
+        """Everything that can be chosen; also `model`, where it is a checkpoint of a run.
 
         Models, rewards, presets and arms each have `name`, `title`, `help`, `usable` and `why_not`; the rest are plain
         lists of words, and `defaults` is a whole config.
         """
+        with self.database.read() as tx:
+            made_here = trained.offers(tx, model)
         return {
             "models": [
                 _option(spec.id, spec.help, models.usable(spec.id), **asdict(spec)) for spec in models.MODELS.values()
             ]
-            + self.trained(),
+            + made_here,
             "rewards": [
                 _option(spec.name, spec.help, rewards.usable(spec.name), **asdict(spec))
                 for spec in rewards.REWARDS.values()

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.toolbox import Toolbox
+from core.config import ExploreConfig, to_dict
 from core.errors import LabError, ModelError
 from core.models import registry
 from storage import runs
@@ -85,8 +86,8 @@ def usable(tx: Session, model_id: str) -> tuple[bool, str]:
     return registry.usable(model_id if found is None else found.base)
 
 
-def offers(tx: Session) -> list[dict[str, Any]]:
-    """The trained models as menus list them, the newest first."""
+def offers(tx: Session, also: str | None = None) -> list[dict[str, Any]]:
+    """The trained models as menus list them, the newest first; and `also` one that is named, where there is such."""
     found = []
     for row in runs.trained(tx):
         spec = registry.find(row.model)
@@ -97,7 +98,43 @@ def offers(tx: Session) -> list[dict[str, Any]]:
         about = f"{spec.title if spec else row.model} with what the fine-tune {row.id} made of it."
         fine, why = registry.usable(row.model)
         found.append((asdict(spec) if spec else {}) | told | {"help": about, "usable": fine, "why_not": why})
+    if also and _ID.fullmatch(also) and also not in {one["name"] for one in found}:
+        found += [_offer_of(adapter, also) for adapter in [_found(tx, also)] if adapter]
     return found
+
+
+def _found(tx: Session, model_id: str) -> Adapter | None:
+    try:
+        return adapter_of(tx, model_id)
+    except LabError:
+        return None
+
+
+def _offer_of(adapter: Adapter, model_id: str) -> dict[str, Any]:
+    """One checkpoint of a run as menus list it."""
+    spec, weights = registry.find(adapter.base), "averaged" if adapter.file == AVERAGED else "as trained"
+    fine, why = registry.usable(adapter.base)
+    told = {"name": model_id, "title": f"Fine-tune {adapter.record_id}, epoch {adapter.epoch}, {weights}"}
+    about = f"{spec.title if spec else adapter.base} as it was after epoch {adapter.epoch} of that fine-tune."
+    return (asdict(spec) if spec else {}) | told | {"help": about, "usable": fine, "why_not": why}
+
+
+def session_of(tx: Session, record_id: str, epoch: Any = None) -> dict[str, Any]:
+    """A plain config that tries a run's model, with the sampler that it was trained with, on a prompt kept from it.
+
+    `epoch` may come from an address. Raises LabError where there is no such run or checkpoint.
+    """
+    row, config = runs.run_row(tx, record_id), runs.get_config(tx, record_id)
+    if epoch is None and row.state in LIVE:
+        epoch = max((one.epoch for one in runs.checkpoints_of(tx, record_id)), default=0)
+    if epoch is not None and not (str(epoch).isascii() and str(epoch).isdecimal() and len(str(epoch)) < 7):
+        raise LabError(f"epoch: expected a whole number, got {epoch!r:.40}")
+    model_id = trained_id(row.model, row.id, None if epoch is None else int(epoch))
+    adapter_of(tx, model_id)
+    prompts = runs.told(tx, record_id).started.get("eval_prompts") or [row.prompt]
+    usual = ExploreConfig("-")
+    session = replace(config.of_member(prompts[0], 0), model=model_id, arms=usual.arms, batch_size=usual.batch_size)
+    return to_dict(replace(session, search=usual.search, window_min=usual.window_min, window_max=usual.window_max))
 
 
 def weights_path(checkpoints: Checkpoints, adapter: Adapter) -> Path:

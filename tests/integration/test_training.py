@@ -297,6 +297,37 @@ def test_what_was_trained_is_a_model(lab: Lab) -> None:
     assert record_id in offered["title"] and not offered["usable"], "its base is nothing that a registry knows"
 
 
+def test_an_earlier_checkpoint_is_offered_where_it_is_asked_for(lab: Lab) -> None:
+    record_id = start(lab, guidance_scale=1.0, num_steps=4)
+    worker(lab).run_one()
+    earlier = f"fake+{record_id}@2:raw"
+
+    def names(model: str | None = None) -> set[str]:
+        return {one["name"] for one in lab.options(model)["models"]}
+
+    assert names(earlier) - names() == {earlier} and names(f"fake+{record_id}@3") == names("nonsense") == names()
+    form = lab.trained_form(record_id, "2")
+    assert (form["model"], form["guidance_scale"], form["num_steps"]) == (f"fake+{record_id}@2", 1.0, 4)
+    assert form["prompt"] == CONFIG.prompts[0] and form["search"]["preset"] == "smart-grpo"
+    assert lab.trained_form(record_id)["model"] == f"fake+{record_id}"
+    for epoch, problem in (("3", "no such checkpoint"), ("x", "whole number")):
+        with pytest.raises(LabError, match=problem):
+            lab.trained_form(record_id, epoch)
+
+
+def test_a_model_that_still_learns_is_named_with_its_checkpoint(lab: Lab) -> None:
+    record_id = start(lab)
+
+    def look() -> None:
+        assert shown(lab, record_id)["trained_model"] == f"fake+{record_id}@4"
+        assert lab.options()["models"][-1]["name"] == f"fake+{record_id}@4"
+        assert lab.usable(f"fake+{record_id}@4")[1] == lab.usable("fake")[1] != lab.usable(f"fake+{record_id}")[1]
+        assert lab.trained_form(record_id)["model"] == f"fake+{record_id}@4"
+
+    worker(lab, at("epoch 5", look)).run_one()
+    assert shown(lab, record_id)["state"] == "succeeded"
+
+
 def test_a_trial_compares_the_trained_model_with_its_base(lab: Lab) -> None:
     record_id, asked = start(lab, rewards={"shapes-clip": 1.0, "shapes-verifier": 0.0}), TrainRuns(lab)
     with pytest.raises(LabError, match="no checkpoint yet"):
