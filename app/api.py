@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 from app.api_downloads import download_routes
 from app.api_figures import figure_routes
+from app.api_prompts import prompt_routes
 from app.api_reliability import reliability_routes
 from app.api_reuse import reuse_routes
 from app.api_status import status_routes
@@ -30,7 +31,7 @@ def mount(app: FastAPI, lab: "Lab") -> None:
     for kind, status in ((LabError, 422), (NotFound, 404), (TooLarge, 413)):
         app.add_exception_handler(kind, _answer(status))
     lists = (record_routes, queue_routes, status_routes, download_routes)
-    shown = (session_routes, figure_routes, reuse_routes, reliability_routes, train_routes)
+    shown = (session_routes, figure_routes, reuse_routes, reliability_routes, train_routes, prompt_routes)
     for routes in (*lists, *shown):
         app.include_router(routes(lab), prefix=PREFIX)
 

@@ -19,7 +19,7 @@ def add_measure_flags(parser: argparse.ArgumentParser) -> None:
     """Where prompts come from, and what is measured on them."""
     which = parser.add_argument_group("prompts to measure on, instead of arrays")
     which.add_argument("--prompt", action="append", metavar="PROMPT", help="one prompt; repeatable")
-    which.add_argument("--prompts-file", type=Path, metavar="FILE", help="prompts, one a line")
+    which.add_argument("--prompts-file", type=Path, metavar="FILE", help="prompts, one a line, or JSON lines with a `prompt` each")
     which.add_argument("--prompt-set", metavar="NAME", help=f"a set that came with the lab: {', '.join(set_names())}")
     what = parser.add_argument_group("the measurement")
     what.add_argument("--num-siblings", type=int, help="noises tried from each latent (default: 16)")

@@ -1,14 +1,20 @@
-"""Named sets of prompts, one a line, under assets/prompts. A first line that begins with # says what is in it."""
+"""Sets of prompts: named ones, one a line, under assets/prompts, and files of one's own.
 
+Of a named set, a first line that begins with # says what is in it.
+"""
+
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from app.settings import ROOT
+from core.config import ExploreConfig, problems_of
 from core.errors import ConfigError
 
 FOLDER = ROOT / "assets" / "prompts"
+OTHERS = ("geneval-mixed", "general")  # prompts that the embedded model was never taught
 
 
 @dataclass(frozen=True)
@@ -22,9 +28,9 @@ class PromptSet:
 
 
 def set_names() -> list[str]:
-    """The names of the sets that came with the lab: the mixed one first, the general one last."""
+    """The names of the sets that came with the lab: the mixed one first, those for other models last."""
     names = (path.stem for path in FOLDER.glob("*.txt"))
-    return sorted(names, key=lambda name: (name == "general", name != "mixed", name))
+    return sorted(names, key=lambda name: (OTHERS.index(name) if name in OTHERS else -1, name != "mixed", name))
 
 
 @cache
@@ -55,9 +61,43 @@ def prompts_of(name: str) -> tuple[str, ...]:
     return found.prompts
 
 
-def prompts_in(path: Path) -> Sequence[str]:
-    """The prompts of a file. Raises ConfigError where it cannot be read as text."""
+def read_prompts(text: str) -> tuple[str, ...]:
+    """The prompts of somebody's own file, each checked, each once. Raises ConfigError, for "prompts", with the line.
+
+    A prompt a line as in `read_lines`, or JSON lines, as a first line that begins with { tells: objects with a
+    `prompt`, such as GenEval's metadata.
+    """
+    in_json = text.lstrip().startswith("{")
+    found: dict[str, None] = {}
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if not line or (line.startswith("#") and not in_json):
+            continue
+        prompt = _json_prompt(line, number) if in_json else line
+        problem = problems_of(ExploreConfig(prompt)).get("prompt")
+        if problem:
+            raise ConfigError({"prompts": f"line {number}: {problem}"})
+        found[prompt.strip()] = None
+    if not found:
+        raise ConfigError({"prompts": "expected a prompt a line, or JSON lines with a `prompt` each, got no prompt"})
+    return tuple(found)
+
+
+def _json_prompt(line: str, number: int) -> str:
     try:
-        return read_lines(path.read_text(encoding="utf-8-sig"))
+        prompt = json.loads(line)["prompt"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        prompt = None
+    if not isinstance(prompt, str):
+        told = f'line {number}: expected an object such as {{"prompt": "a photo of a dog"}}, got {line!r:.60}'
+        raise ConfigError({"prompts": told})
+    return prompt
+
+
+def prompts_in(path: Path) -> Sequence[str]:
+    """The prompts of a file. Raises ConfigError where it cannot be read, or holds something else."""
+    try:
+        return read_prompts(path.read_text(encoding="utf-8-sig"))
+    except ConfigError as error:
+        raise ConfigError({"prompts-file": error.problems["prompts"]}) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError({"prompts-file": f"cannot be read: {error}"}) from error

@@ -1,6 +1,7 @@
 // The form of page Reliability: what to measure, what that will cost, and what is wrong with it beside each field.
 import {h, fill} from './dom.js';
 import {api} from './api.js';
+import {promptFile} from './prompt_file.js';
 import {duration} from './reuse.js';
 import {plural} from './words.js';
 import {fromRequest, title, toBody} from './reliability_request.js';
@@ -48,11 +49,12 @@ export function makeForm({facts, run}) {
   const offered = list => list.map(one => [one.name, one.usable ? one.title : `${one.title} (not usable here)`, !one.usable]);
 
   const lines = h('textarea', {rows: 6, spellcheck: 'false', placeholder: 'A prompt a line'});
+  const file = promptFile({use: prompts => set({prompts: prompts.join('\n')}), tell: words => tell(words ? {prompts: words} : {})});
   const inside = h('details', {class: 'inside'}, h('summary', {}, 'Show the prompts'), h('ol'));
   const level = h('input', {type: 'range', min: 0.05, max: 1, step: 0.05, value: 1}), shownLevel = h('output');
   const node = h('form', {class: 'rel-form lab-asked lab-form', novalidate: true, 'aria-label': 'What to measure'},
     choice('set', 'Prompts', [...sets.map(one => [one.name, title(one.name)]), ['', 'My own lines']], sets.length ? sets[0].name : '', ''),
-    add('prompts', 'Your prompts', lines, () => lines.value, now => { lines.value = now; }, 'One a line. Intervals are over prompts: a handful says little.'),
+    add('prompts', 'Your prompts', lines, () => lines.value, now => { lines.value = now; }, 'One a line. Intervals are over prompts: a handful says little.'), file,
     whole('count', 'How many of them', Math.min(FIRST, sets.length ? sets[0].prompts.length : 1), {min: 1}), inside,
     choice('model', 'Model', offered(facts.models), defaults.model),
     choice('reward', 'Reward', offered(facts.rewards), defaults.reward),
@@ -79,7 +81,7 @@ export function makeForm({facts, run}) {
   function dress() {
     const {set: name, model, reward, start_sigma: start} = filled(), named = sets.find(one => one.name === name);
     fields.set.hint.textContent = named ? `${named.help}: ${named.prompts.length}.` : 'Or a set that came with the lab.';
-    fields.prompts.node.hidden = Boolean(named);
+    fields.prompts.node.hidden = file.hidden = Boolean(named);
     fields.count.node.hidden = inside.hidden = !named;
     if (named) fill(inside.querySelector('ol'), named.prompts.map(prompt => h('li', {}, prompt)));
     fields.model.hint.textContent = helpOf(facts.models, model);

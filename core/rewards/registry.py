@@ -188,7 +188,7 @@ _SPECS = (
     ),
     RewardSpec(
         name="hpsv2",
-        title="HPSv2 (absent)",
+        title="HPSv2 (learned)",
         help="What people prefer, by the makers of HPD v2. Not in this lab.",
         range=(None, None),
         kind="absent",

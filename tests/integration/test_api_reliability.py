@@ -242,8 +242,8 @@ def test_partial_rows_are_drawn_as_they_come(lab: Lab, client: TestClient) -> No
 
 def test_every_named_set_is_sound() -> None:
     found = prompt_sets()
-    assert list(found)[0] == "mixed" and list(found)[-1] == "general" and len(found) == 8
-    assert [one.embedded for one in found.values()] == [True] * 7 + [False]
+    assert list(found)[0] == "mixed" and list(found)[-2:] == ["geneval-mixed", "general"] and len(found) == 9
+    assert [one.embedded for one in found.values()] == [True] * 7 + [False] * 2
     assert "A steaming cup of coffee" in found["general"].prompts
     assert all(one.help and "#" not in "".join(one.prompts) for one in found.values())
     for one in found.values():

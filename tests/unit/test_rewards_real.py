@@ -199,7 +199,7 @@ class TestFolders:
     def test_what_is_absent_says_why(self) -> None:
         fine, why = registry.usable("hpsv2")
         assert not fine and "protobuf" in why
-        with pytest.raises(RewardError, match="HPSv2 .absent.: its package"):
+        with pytest.raises(RewardError, match="HPSv2 .learned.: its package"):
             registry.load_reward("hpsv2")
 
     def test_what_is_not_here_says_what_to_fetch(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
