@@ -17,7 +17,7 @@ from core.errors import ConfigError
 StepKind = Literal["sde", "cps", "dance", "ode"]
 Reading = Literal["literal", "sde"]
 ResultMode = Literal["mean", "sample", "best", "mean_on_shell"]
-Selection = Literal["top", "random"]
+Selection = Literal["top", "random", "bottom"]
 Estimator = Literal["one_step", "k_step", "full"]
 RewardSum = Literal["raw", "normalised"]
 Arm = Literal["no_search", "ode", "random_elites", "best_of_sde", "best_of_seed"]
@@ -144,7 +144,7 @@ FIELD_HELP: dict[str, str] = {
     "search.elite_fraction": "The share of each iteration that is kept: .48 of 5 keeps 2.",
     "search.reading": "Where a noise is scored: literal as the paper prints it, sde where the sampler really goes.",
     "search.result": "Which noise is used in the end: the mean of the kept, a sample, the best, or the mean rescaled.",
-    "search.selection": "Who is kept: top by reward, or random, which is blind and a control.",
+    "search.selection": "Who is kept: top by reward; as controls random, which is blind, or bottom, the worst.",
     "search.min_std": "The search's spread never falls below this; 0 lets it collapse.",
     "search.algorithm": "What draws the candidates and learns from them: cem, or one that a plug-in brought.",
     "estimator": "How the final picture is guessed for scoring: one step, a few, or the whole way.",

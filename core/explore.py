@@ -194,11 +194,7 @@ class _Session:
         estimated = self.evaluator.estimate(place.perturb(candidates), place.rest, meter)
         scores = self.evaluator.in_competition(self.evaluator.scores(estimated, meter))
         ranking = self.evaluator.ranking(scores)
-        count = cem.num_elites(search, ranking)
-        if search.selection == "random":
-            elites = cem.random_choice(ranking, count, rounds.blind(iteration))
-        else:
-            elites = cem.top(ranking, count)
+        elites = cem.chosen(search, ranking, rounds.blind(iteration))
         return IterationScored(
             step=place.index,
             iteration=iteration,

@@ -22,7 +22,7 @@ def searched_steps(config: ExploreConfig, sigmas: Sequence[float]) -> int:
 def search_nfe(config: ExploreConfig, sigmas: Sequence[float], nfe_per_velocity: int) -> int:
     """Velocity evaluations of the searched trajectory; a search with blind elites pays for no scoring."""
     velocities = config.num_steps
-    if config.search.selection == "top" and config.search.num_iterations:
+    if config.search.selection != "random" and config.search.num_iterations:
         window = in_window(sigmas, config.window_min, config.window_max)
         per_iteration = config.search.num_candidates * config.search.num_iterations
         for step, inside in enumerate(window):

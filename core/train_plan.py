@@ -40,7 +40,7 @@ def forwards(config: TrainConfig, sigmas: Sequence[float], nfe_per_velocity: int
     extra = chosen * (tries - 1) if config.noise_source == "best_of_k" else 0
     searched = 0.0
     # A blind search scores nothing, unless its result is the best that was seen.
-    if config.noise_source == "search" and (config.search.selection == "top" or config.search.result == "best"):
+    if config.noise_source == "search" and (config.search.selection != "random" or config.search.result == "best"):
         steps = sum(sum(inside[step] for step in steps) for steps in places) / len(places)
         searched = chosen * steps * tries * config.search.num_iterations
     judged = config.eval_prompts * config.eval_steps * (2 if config.ema else 1)

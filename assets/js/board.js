@@ -246,7 +246,7 @@ function describe(note, view, step) {
 /** What frames, stars and numbers mean. */
 function explain(legend, view, titles) {
   const {selection, num_iterations: n, num_candidates: k} = view.config.search, t = numElites(view);
-  const which = selection === 'random' ? `${t} drawn blindly, whatever their rewards` : t === 1 ? 'the best one' : `the best ${t}`;
+  const end = selection === 'bottom' ? 'worst' : 'best', which = selection === 'random' ? `${t} drawn blindly, whatever their rewards` : t === 1 ? `the ${end} one` : `the ${end} ${t}`;
   const goal = n > 1 ? 'from which the next iteration is drawn' : 'from which the step\u2019s noise is made';
   fill(legend, h('span', {class: 'key elite'}, `kept: ${which}, ${goal}`), h('span', {class: 'key best'}, 'highest of its iteration'),
     h('span', {}, 'Numbers', h('span', {class: 'of-dots'}, ' and dots'), `: ${optimisedTitle(view, titles)}`), h('span', {class: 'key middle of-dots'}, 'line: mean'),

@@ -6,7 +6,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from core.config import SearchConfig
 from core.grpo.scoring import Scorer
 from core.sde import sde_step
 from core.search import cem
@@ -40,17 +39,12 @@ def searched_noises(scorer: Scorer, members: Sequence[Seeded], step: int, latent
         for iteration in range(search.num_iterations):
             asked = [one.ask(state, iteration) for one, state in zip(rounds, states, strict=True)]
             totals = place.totals(asked, [one.prompt for one in members])
-            elites = [_elites(search, one, total, iteration) for one, total in zip(rounds, totals, strict=True)]
+            elites = [
+                cem.chosen(search, total, one.blind(iteration)) for one, total in zip(rounds, totals, strict=True)
+            ]
             told = zip(rounds, states, asked, totals, elites, strict=True)
             states = [one.tell(state, noises, total, kept) for one, state, noises, total, kept in told]
         return torch.cat([one.result(state, search.result) for one, state in zip(rounds, states, strict=True)])
-
-
-def _elites(search: SearchConfig, rounds: Rounds, total: Sequence[float], iteration: int) -> tuple[int, ...]:
-    count = cem.num_elites(search, total)
-    if search.selection == "random":
-        return cem.random_choice(total, count, rounds.blind(iteration))
-    return cem.top(total, count)
 
 
 class _Place:

@@ -42,6 +42,19 @@ def top(total: Sequence[float], count: int) -> tuple[int, ...]:
     return tuple(sorted(finite, key=lambda i: (-total[i], i))[:count])
 
 
+def bottom(total: Sequence[float], count: int) -> tuple[int, ...]:
+    """Indices of the `count` lowest finite rewards, ties by index (a control: what climbs the wrong way)."""
+    return top([-reward for reward in total], count)
+
+
+def chosen(search: SearchConfig, total: Sequence[float], blind: torch.Generator) -> tuple[int, ...]:
+    """The elites of an iteration by the search's `selection`; `blind` is what a random one draws from."""
+    count = num_elites(search, total)
+    if search.selection == "random":
+        return random_choice(total, count, blind)
+    return (bottom if search.selection == "bottom" else top)(total, count)
+
+
 def random_choice(total: Sequence[float], count: int, generator: torch.Generator) -> tuple[int, ...]:
     """`count` candidates with finite rewards, drawn without looking at their rewards (the control)."""
     finite = [i for i, reward in enumerate(total) if math.isfinite(reward)]

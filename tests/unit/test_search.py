@@ -1,6 +1,7 @@
 """The cross-entropy search: against an independent float64 version, and at its edges."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,3 +133,11 @@ def test_notes_say_what_a_reader_must_know() -> None:
     assert "All rewards are equal" in iteration_notes([0.5, 0.5, 0.5], 2)[0]
     assert "search_std becomes 0" in iteration_notes([0.1, 0.2], 1)[0]
     assert iteration_notes([0.1, 0.2], 1, last=True) == []
+
+
+def test_the_worst_are_kept_where_a_control_asks_for_them() -> None:
+    rewards, blind = (0.3, math.nan, 0.1, 0.2, 0.1), torch.Generator()
+    search = SearchConfig(elite_fraction=0.48, selection="bottom")
+    assert cem.chosen(search, rewards, blind) == (2, 4) and cem.bottom(rewards, 9) == (2, 4, 3, 0)
+    assert cem.chosen(replace(search, selection="top"), rewards, blind) == (0, 3)
+    assert cem.bottom((math.nan, math.inf), 1) == ()
