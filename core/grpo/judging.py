@@ -43,12 +43,12 @@ class HeldOut:
         found[f"kid{suffix}"] = self._distance(pixels)
         return {name: value for name, value in found.items() if value is not None}, nfe
 
-    def sheet(self) -> tuple[np.ndarray, tuple[float, ...], int]:
-        """The first prompts' pictures (P, H, W, 3) uint8, their trained rewards, and the velocities they took."""
-        pixels, nfe = self._draw(min(SAMPLES, len(self.prompts)))
+    def sheet(self) -> tuple[np.ndarray, tuple[float, ...]]:
+        """The first prompts' pictures (P, H, W, 3) uint8 and their trained rewards."""
+        pixels, _ = self._draw(min(SAMPLES, len(self.prompts)))
         totals = self.scorer.totals(pixels, self.prompts[: len(pixels)])
         images = (pixels * 255).round().clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy()
-        return images, totals, nfe
+        return images, totals
 
     def _draw(self, count: int) -> tuple[Tensor, int]:
         scorer = self.scorer
