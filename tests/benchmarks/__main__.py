@@ -25,6 +25,7 @@ BENCHMARKS = {
     "move_to_paint": "browsing",
     "web_memory": "browsing",
     "validation": "validating",
+    "sd35": "sd35",
 }
 
 

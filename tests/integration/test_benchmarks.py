@@ -8,8 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from diffusers import AutoencoderKL, SD3Transformer2DModel
 
 from app.settings import ROOT
+from core.models.registry import find
+from tests.benchmarks import sd35
 from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.measuring import made_up_session, picture, temporary_lab
 
@@ -40,6 +44,21 @@ def test_a_made_up_session_is_a_whole_one() -> None:
     assert (view["state"], len(view["steps"]), len(view["iterations"])) == ("succeeded", 3, 4)
     images = [name for row in view["iterations"] for name in row["images"]]
     assert len(images) == 16 == len(set(images))
+
+
+def test_the_search_with_sd35_runs_at_tiny_size() -> None:
+    found = sd35.measured(tiny_size=True)
+    assert found["candidates"] == 16 * 4 and found["batch_size"] == 16
+    assert 0 < found["bare_model_share"] < 1.5 and 0 < found["share_of_ceiling"] < 1
+    assert found["size"].startswith("tiny")
+
+
+def test_the_true_sd35_is_what_the_registry_says() -> None:
+    spec = find("sd3.5-medium")
+    with torch.device("meta"):
+        transformer, vae = SD3Transformer2DModel(**sd35.TRANSFORMER), AutoencoderKL(**sd35.DECODER)
+    assert spec and sum(value.numel() for value in transformer.state_dict().values()) == spec.transformer_weights
+    assert sum(value.numel() for value in vae.parameters()) == spec.vae_weights
 
 
 def test_pictures_differ() -> None:
