@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from core import config as settings
 from core.config import DEFAULT_NOISE_LEVEL, ExploreConfig, SearchConfig, StepKind
 from core.errors import ConfigError
+from core.rewards.degrade import read_degraded
 from core.schedule import in_window
 
 NoiseSource = Literal["random", "search", "best_of_k"]
@@ -269,6 +270,8 @@ def _contradictions(config: TrainConfig) -> dict[str, str]:
         )
     if config.noise_source == "search" and not config.search.num_iterations:
         problems["noise_source"] = "the preset no-search searches nothing: expected random, or another search"
+    if worse := [name for name in config.rewards if read_degraded(name)]:
+        problems["rewards"] = f"{worse[0]} is worse only where a search ranks candidates: expected rewards as they are"
     return problems
 
 

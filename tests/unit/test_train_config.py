@@ -54,6 +54,7 @@ def test_every_setting_has_its_sentence():
         ({"updates_per_epoch": 9}, "updates_per_epoch", "got 9 for 8 prompts"),
         ({"sde_window": 10}, "sde_window", "expected at most 9 steps"),
         ({"rewards": {"a": 0.0}}, "rewards", "weight other than 0"),
+        ({"rewards": {"a~0.5": 1.0}}, "rewards", "expected rewards as they are"),
         ({"guidance_scale": -1}, "guidance_scale", "from 0 to 30"),
         ({"prompts": ("a", "a")}, "prompts", "every prompt once"),
         ({"prompts": ("a", " ")}, "prompts", "line 2"),
