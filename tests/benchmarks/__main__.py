@@ -25,6 +25,7 @@ BENCHMARKS = {
     "move_to_paint": "browsing",
     "web_memory": "browsing",
     "validation": "validating",
+    "training": "training",
     "sd35": "sd35",
 }
 
