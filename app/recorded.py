@@ -71,8 +71,8 @@ def _event(plain: dict[str, Any]) -> tuple[Recorded, Files]:
     arrays: dict[str, Any] = {name: None for name in _ARRAYS if name in known}
     event = chosen(**{name: value for name, value in values.items() if name in known}, **arrays)
     files = plain["files"]
-    return event, Files(files["latents"], files["image"], tuple(files["images"]), files["sheet"])
+    return event, Files(files["latents"], files["image"], tuple(files["images"]))
 
 
 def _names(files: dict[str, Any]) -> list[str]:
-    return [name for name in (files["latents"], files["image"], files["sheet"], *files["images"]) if name]
+    return [name for name in (files["latents"], files["image"], *files["images"]) if name]

@@ -40,7 +40,6 @@ class Files:
     latents: str = ""
     image: str = ""
     images: tuple[str, ...] = ()
-    sheet: str = ""
 
 
 def to_numpy(values: Any) -> np.ndarray:
@@ -64,7 +63,7 @@ def keep_files(artifacts: Artifacts, event: Recorded, config: ExploreConfig) -> 
             return Files(latents=artifacts.put_tensor(to_numpy(event.latents)))
         case IterationScored():
             names = tuple(artifacts.put(pictures.encode_lossy(image), "webp") for image in event.images)
-            return Files(images=names, sheet=artifacts.put(pictures.encode_sheet(event.images), "webp"))
+            return Files(images=names)
         case StepCommitted():
             latents = artifacts.put_tensor(to_numpy(event.latents))
             return Files(latents, artifacts.put(pictures.encode_lossy(event.image), "webp"))
@@ -86,7 +85,7 @@ def save_event(tx: Session, record_id: str, event: Recorded, files: Files) -> No
         case SessionStarted():
             sessions.save_started(tx, record_id, event, files.latents)
         case IterationScored():
-            sessions.save_iteration(tx, record_id, event, list(files.images), files.sheet)
+            sessions.save_iteration(tx, record_id, event, list(files.images))
         case StepCommitted():
             sessions.save_step(tx, record_id, event, files.latents, files.image)
         case ArmFinished():

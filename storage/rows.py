@@ -38,7 +38,6 @@ _SUMMARY = {
 _ITERATION = (
     "step",
     "iteration",
-    "sheet",
     "elites",
     "mean_norm",
     "std_quantiles",

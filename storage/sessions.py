@@ -121,17 +121,14 @@ def save_started(tx: Session, record_id: str, event: SessionStarted, latents_nam
     advance(tx, record_id)
 
 
-def save_iteration(
-    tx: Session, record_id: str, event: IterationScored, image_names: Sequence[str], sheet_name: str | None
-) -> None:
-    """Keep one iteration's candidates; `image_names` are theirs in order, `sheet_name` the picture of them all."""
+def save_iteration(tx: Session, record_id: str, event: IterationScored, image_names: Sequence[str]) -> None:
+    """Keep one iteration's candidates; `image_names` are theirs in order."""
     if len(image_names) != len(event.total):
         raise StorageError(f"expected {len(event.total)} pictures, one a candidate, got {len(image_names)}")
     _require_session(tx, record_id)
     key = {"record_id": record_id, "step": event.step, "iteration": event.iteration}
     elites = [int(index) for index in event.elites]
     row = {
-        "sheet": sheet_name,
         "elites": elites,
         "mean_norm": number(event.mean_norm),
         "std_quantiles": numbers(event.std_quantiles),

@@ -108,7 +108,7 @@ iterations = Table(
     _session_key(),
     Column("step", Integer, primary_key=True, autoincrement=False),
     Column("iteration", Integer, primary_key=True, autoincrement=False),
-    Column("sheet", ARTIFACT),
+    Column("sheet", ARTIFACT),  # only older rows have one: the board shows the candidates themselves
     Column("elites", JSON, nullable=False),
     Column("mean_norm", Double),
     Column("std_quantiles", JSON, nullable=False),

@@ -107,7 +107,7 @@ def save(tx, artifacts: Artifacts, record_id: str, event: object) -> None:
             sessions.save_started(tx, record_id, event, artifacts.put_tensor(event.latents))
         case IterationScored(step=step, iteration=iteration):
             images = [picture("candidate", step, iteration, index) for index in range(3)]
-            sessions.save_iteration(tx, record_id, event, images, picture("sheet", step, iteration))
+            sessions.save_iteration(tx, record_id, event, images)
         case StepCommitted():
             sessions.save_step(tx, record_id, event, artifacts.put_tensor(event.latents), picture("step", event.step))
         case ArmFinished():

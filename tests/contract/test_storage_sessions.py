@@ -65,9 +65,7 @@ def test_view_is_plain_json_with_null_for_what_is_not_finite(database, artifacts
     assert first["total"] == [event.total[0], None, None]
     assert first["elites"] == [0, 2] and first["kurtosis"] == [3.0, None, 2.9] and first["cosine"] is None
     assert first["norms"] == list(event.norms) and first["std_quantiles"] == list(event.std_quantiles)
-    assert len(first["images"]) == 3 and all(
-        artifacts.path(name).exists() for name in (*first["images"], first["sheet"])
-    )
+    assert len(first["images"]) == 3 and all(artifacts.path(name).exists() for name in first["images"])
     assert [(row["step"], row["iteration"]) for row in shown["iterations"]] == [(0, 0), (0, 1)]
     assert [row["step"] for row in shown["steps"]] == [0, 1]
     assert shown["steps"][0]["rewards"] == {"verifier": 0.5, "clip": 0.1, "size": None}
@@ -169,7 +167,7 @@ def test_elites_must_be_candidates(database, artifacts, elites):
 def test_a_picture_is_needed_for_each_candidate(database):
     record_id = examples.new_session(database)
     with database.write() as tx, pytest.raises(StorageError, match="expected 3 pictures"):
-        sessions.save_iteration(tx, record_id, examples.scored(0, 0), ["a"], None)
+        sessions.save_iteration(tx, record_id, examples.scored(0, 0), ["a"])
 
 
 @pytest.mark.parametrize("unknown", ["nothing", "", "../../etc/passwd", "\0", "x" * 5000, "é", "a' OR '1'='1"])
@@ -280,8 +278,8 @@ def test_deleting_a_record_takes_all_its_rows_and_its_files_may_go(database, art
     with database.write() as tx:
         jobs.enqueue(tx, kind="explore", record_id=gone)
     names = referenced(database)
-    # Latents: x_1, two steps, the arms' common last; pictures: two steps, six candidates, two sheets, three arms.
-    assert len(names) == 4 + 2 + 6 + 2 + 3 and all(artifacts.path(name).exists() for name in names)
+    # Latents: x_1, two steps, the arms' common last; pictures: two steps, six candidates, three arms.
+    assert len(names) == 4 + 2 + 6 + 3 and all(artifacts.path(name).exists() for name in names)
     assert artifacts.purge(names, older_than=-1) == []
     with database.write() as tx:
         tx.execute(sa.delete(records).where(records.c.id == gone))

@@ -161,7 +161,7 @@ def test_an_iteration_says_what_its_candidates_came_to(database, artifacts):
     with database.write() as tx:
         examples.save(tx, artifacts, record_id, examples.started())
         event = replace(examples.scored(0, 0), total=(0.5, 1.0, 0.0), elites=(0, 1))
-        sessions.save_iteration(tx, record_id, event, ["a", "b", "c"], None)
+        sessions.save_iteration(tx, record_id, event, ["a", "b", "c"])
     row = shown(database, record_id)["iterations"][0]
     told = {name: row[name] for name in ("num_candidates", "finite", "best", "mean", "threshold", "nfe", "seconds")}
     assert told == {
@@ -176,7 +176,7 @@ def test_an_iteration_without_a_finite_reward_has_no_summary(database):
     record_id = examples.new_session(database)
     event = replace(examples.scored(0, 0), total=(math.nan, math.inf, math.nan), elites=())
     with database.write() as tx:
-        sessions.save_iteration(tx, record_id, event, ["a", "b", "c"], None)
+        sessions.save_iteration(tx, record_id, event, ["a", "b", "c"])
     row = shown(database, record_id)["iterations"][0]
     assert [row[name] for name in ("num_candidates", "finite", "best", "mean", "threshold")] == [3, 0, None, None, None]
 
@@ -185,7 +185,7 @@ def test_equal_rewards_have_exactly_that_mean(database):
     record_id = examples.new_session(database)
     event = replace(examples.scored(0, 0), total=(0.1, 0.1, 0.1))
     with database.write() as tx:
-        sessions.save_iteration(tx, record_id, event, ["a", "b", "c"], None)
+        sessions.save_iteration(tx, record_id, event, ["a", "b", "c"])
     row = shown(database, record_id)["iterations"][0]
     assert row["best"] == row["mean"] == 0.1
 
@@ -201,7 +201,7 @@ def large(database, monkeypatch):
         for step in (0, 1):
             for iteration in (0, 1):
                 scored: IterationScored = examples.scored(step, iteration)
-                sessions.save_iteration(tx, record_id, scored, [f"{step}/{iteration}/{i}" for i in range(3)], None)
+                sessions.save_iteration(tx, record_id, scored, [f"{step}/{iteration}/{i}" for i in range(3)])
     return record_id
 
 

@@ -82,7 +82,6 @@ def _iteration(lab: "FakeLab", session: "Session", step: int, iteration: int, qu
     row = {
         "step": step,
         "iteration": iteration,
-        "sheet": images[0],
         "images": images,
         "rewards": rewards,
         "total": total,

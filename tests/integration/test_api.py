@@ -298,7 +298,7 @@ def _spend(tx: Any, record_id: str, nfe: int) -> None:
     event = IterationScored(
         4, 0, None, {"shapes-verifier": (0.5,)}, (0.5,), (0,), (1.0,), (3.0,), 0.0, (1.0,) * 5, 0.0, 1.0, 1, Cost(nfe)
     )
-    sessions.save_iteration(tx, record_id, event, ["picture"], None)
+    sessions.save_iteration(tx, record_id, event, ["picture"])
 
 
 def test_a_roll_outs_progress_is_counted_in_candidates(lab: Lab, finished: str) -> None:

@@ -89,7 +89,7 @@ def test_a_job_is_recorded_from_its_first_event_to_its_last(lab: Lab) -> None:
     assert len(view["steps"]) == config.num_steps
     assert len(view["iterations"]) == sum(view["searched"]) * config.search.num_iterations > 0
     assert [arm["arm"] for arm in view["arms"]] == ["search", *config.arms]
-    names = [view["iterations"][0]["sheet"], view["steps"][0]["image"], view["arms"][0]["image"]]
+    names = [view["iterations"][0]["images"][0], view["steps"][0]["image"], view["arms"][0]["image"]]
     assert all(lab.artifact_path(name).stat().st_size > 0 for name in names)
     assert not worker(lab).run_one(), "the queue is empty now"
 
