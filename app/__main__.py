@@ -17,7 +17,7 @@ from app.flags import add_plugin_flag, add_search_flags, read_search, told
 from app.measure_flags import add_measure_flags, read_body
 from app.own_models import name_models
 from app.plugins import check_plugin, load_plugins
-from app.settings import RECORDED, read_settings
+from app.settings import EXPERIMENTS, RECORDED, read_settings
 from app.train_flags import add_train_flags, read_train
 from core import config as settings
 from core.errors import ConfigError, LabError
@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if "plugin" in asked:
             load_plugins(asked.plugin, without_torch=asked.command == "serve")
-            name_models(asked.model_folder, asked.lora, reward_folders=asked.reward_folder)
+            named = {"reward_folders": asked.reward_folder, "previews": asked.previews}
+            name_models(asked.model_folder, asked.lora, **named)
         return int(asked.run(asked))
     except ConfigError as error:
         for line in told(error.problems):
@@ -102,7 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     add_measure_flags(reliable)
     train = _command(commands, "train", _train, "one fine-tune here and now, with what it gained")
     add_train_flags(train)
-    for command in (serve, worker, search, fetch, doctor, reliable, train):
+    experiment = _command(commands, "experiment", _experiment, "fine-tunes compared over seeds; resumes where it was")
+    known = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.json")))
+    experiment.add_argument("name", metavar="NAME", help=f"one of {known}")
+    experiment.add_argument("--small", action="store_true", help="a size that shows that it runs, and nothing more")
+    experiment.add_argument("--seeds", type=int, metavar="N", help="how many seeds (default: the experiment's)")
+    experiment.add_argument("--report", type=Path, metavar="FILE.html", help="one file with plots, tables and settings")
+    experiment.add_argument("--results", type=Path, metavar="FILE.json", help="the same as data")
+    experiment.add_argument("--no-train", action="store_true", help="only tell what the runs that are there say")
+    for command in (serve, worker, search, fetch, doctor, reliable, train, experiment):
         add_plugin_flag(command)
     demo = _command(commands, "record-demo", _record_demo, "make the recording that a fresh lab opens with")
     demo.add_argument("--prompt", default=DEMO_PROMPT)
@@ -212,6 +221,19 @@ def _train(asked: argparse.Namespace) -> int:
     lab = Lab(read_settings(asked.data_dir))
     try:
         return train_here(lab, body, resume=asked.resume, as_json=asked.json)
+    finally:
+        lab.close()
+
+
+def _experiment(asked: argparse.Namespace) -> int:
+    from app.experiment_command import run_experiment
+    from app.services import Lab
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that its record says how it ended
+    lab = Lab(read_settings(asked.data_dir))
+    how = {"report_to": asked.report, "results_to": asked.results, "train": not asked.no_train}
+    try:
+        return run_experiment(lab, asked.name, small=asked.small, seeds=asked.seeds, **how)
     finally:
         lab.close()
 

@@ -9,6 +9,7 @@ from core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED = ROOT / "assets" / "recorded"
+EXPERIMENTS = ROOT / "assets" / "experiments"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
