@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import LabError
+from core.models import previews
 from core.models import registry as models
 from core.models.files import hub_cache
 from core.rewards import registry as rewards
@@ -65,6 +66,10 @@ def find_offer(name: str) -> Offer | None:
     spec = models.find(name)
     if spec is not None:
         return _of_model(spec) if spec.source and not spec.embedded else None
+    preview = _preview(name)
+    if preview is not None:
+        source = Source(preview.source, ("config.json", "*.safetensors"), preview.megabytes)
+        return Offer(name, preview.title, (source,), preview.licence)
     reward = rewards.find(name)
     if reward is None:
         raise LabError(f"expected a model or a reward, such as {', '.join(known_offers())}, got {name[:60]!r}")
@@ -80,7 +85,9 @@ def known_offers() -> list[str]:
 
 def is_here(name: str) -> tuple[bool, str]:
     """Whether a model or a reward can be used, and if not why."""
-    return models.usable(name) if models.find(name) is not None else rewards.usable(name)
+    if models.find(name) is not None:
+        return models.usable(name)
+    return previews.is_here(name) if _preview(name) else rewards.usable(name)
 
 
 def folder_of(repository: str) -> Path:
@@ -94,6 +101,10 @@ def licence_text(offer: Offer) -> str:
         f"{offer.title} comes under the {offer.licence}: read it and accept it at {offer.page}, "
         "then say so with --accept-licence"
     )
+
+
+def _preview(name: str) -> previews.Preview | None:
+    return next((one for one in previews.PREVIEWS.values() if one.name == name), None)
 
 
 def _of_model(spec: models.ModelSpec) -> Offer:

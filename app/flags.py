@@ -80,6 +80,11 @@ def add_plugin_flag(parser: argparse.ArgumentParser) -> None:
         help="a diffusers folder of an SD3 or FLUX pipeline as a model; repeatable (LAB_MODEL_FOLDERS)",
     )
     parser.add_argument(
+        "--previews",
+        action="store_true",
+        help="draw guesses along the way, which are only looked at, with a small decoder; see README (LAB_PREVIEWS=1)",
+    )
+    parser.add_argument(
         "--lora",
         action="append",
         default=[],

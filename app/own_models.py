@@ -8,10 +8,12 @@ from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 from core.errors import ConfigError
+from core.models.previews import use_previews
 from core.models.registry import add_folder, add_lora
 from core.rewards import registry as rewards
 
 FOLDERS, LORAS, REWARDS = "LAB_MODEL_FOLDERS", "LAB_LORAS", "LAB_REWARD_FOLDERS"
+PREVIEWS = "LAB_PREVIEWS"
 BETWEEN = ";"
 
 
@@ -21,6 +23,7 @@ def name_models(
     environ: MutableMapping[str, str] = os.environ,
     *,
     reward_folders: Sequence[str] = (),
+    previews: bool = False,
 ) -> None:
     """Offer what the environment and the flags name, and leave the names to processes started from here.
 
@@ -45,6 +48,9 @@ def name_models(
         if not (name and given and path):
             raise ConfigError({"reward-folder": f"expected NAME=PATH, got {text!r:.100}"})
         rewards.add_folder(name, Path(path))
+    if previews:
+        environ[PREVIEWS] = "1"
+    use_previews(environ.get(PREVIEWS) == "1")
     for variable, texts in named.items():
         if texts:
             environ[variable] = BETWEEN.join(texts)

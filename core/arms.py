@@ -30,7 +30,7 @@ def run_arm(arm: Arm, evaluator: Evaluator, sigmas: tuple[float, ...], search_nf
     for step, (sigma, sigma_next) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
         velocity = evaluator.velocity(latents, sigma, meter)
         if step and count == 1:
-            trail.append(evaluator.scores(one_step(latents, velocity, sigma), None).total[0])
+            trail.append(evaluator.glimpse(one_step(latents, velocity, sigma)).total[0])
         drawn = sde_step(
             velocity,
             latents,

@@ -111,9 +111,16 @@ class Evaluator:
             rest=sigmas,
         )
 
+    def glimpse(self, latents: Tensor) -> Scores:
+        """A guess along the way, for the eye alone: by the model's preview decoder where it has one. Not billed."""
+        return self._scored(latents, getattr(self.model, "preview", self.model.decode), None)
+
     def scores(self, final_latents: Tensor, meter: Meter | None) -> Scores:
         """Decode final latents (B, C, H, W) and score the pictures with every reward."""
-        pixels, seconds = _timed(lambda: self._decodes.run(self.model.decode, final_latents))
+        return self._scored(final_latents, self.model.decode, meter)
+
+    def _scored(self, latents: Tensor, decode: Callable[[Tensor], Tensor], meter: Meter | None) -> Scores:
+        pixels, seconds = _timed(lambda: self._decodes.run(decode, latents))
         rewards: dict[str, tuple[float, ...]] = {}
         for name, reward in self.rewards.items():
             rewards[name], spent = _timed(partial(self._score, name, reward, pixels))

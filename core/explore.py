@@ -214,7 +214,7 @@ class _Session:
 
     def _chosen(self, first: Tensor, velocity: Tensor) -> StepCommitted:
         """The x_1 that its search chose, with its estimate for the eye."""
-        scores = self.evaluator.scores(one_step(first, velocity, self.sigmas[0]), None)
+        scores = self.evaluator.glimpse(one_step(first, velocity, self.sigmas[0]))
         return StepCommitted(
             step=INITIAL,
             latents=first,
@@ -227,7 +227,8 @@ class _Session:
 
     def _committed(self, step: _Step, chosen: Tensor, drawn: SDEStep, estimated: Tensor) -> StepCommitted:
         """The step taken, with its estimate for the eye; the final picture is decoded here and billed."""
-        scores = self.evaluator.scores(estimated, self.meter if step.sigma_next == 0 else None)
+        ended = step.sigma_next == 0
+        scores = self.evaluator.scores(estimated, self.meter) if ended else self.evaluator.glimpse(estimated)
         return StepCommitted(
             step=step.index,
             latents=drawn.prev_sample,

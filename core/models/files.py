@@ -71,6 +71,11 @@ def missing_from_pipeline(folder: Path) -> str | None:
     return None
 
 
+def missing_from_part(folder: Path) -> str | None:
+    """The first file that a single model's folder lacks, None when it is complete."""
+    return _missing_weights(folder)
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files that a model in a folder is loaded from: one, or the shards that an index names."""
     for name in _WEIGHT_NAMES:

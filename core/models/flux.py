@@ -46,6 +46,7 @@ class FluxFlowModel:
         self.pipeline = pipeline
         self.max_sequence_length = max_sequence_length
         self.encoders = TextEncoders(pipeline, swap=swap)
+        self.previewer: Any = None
         scale = pipeline.vae_scale_factor
         if height < 1 or width < 1 or height % (2 * scale) or width % (2 * scale):
             raise ModelError(f"{id}: expected height and width divisible by {2 * scale}, got {height} x {width}")
@@ -125,6 +126,11 @@ class FluxFlowModel:
         )[0].float()
         velocity = unpack(output, height, width)
         return check_finite(velocity, latents, f"velocity at sigma {sigma:.4g}", self.id).to(latents.device)
+
+    def preview(self, latents: Tensor) -> Tensor:
+        """Pictures to look at and nothing else: by the preview decoder where there is one."""
+        check_latents(latents, self.latent_shape, self.id)
+        return decode_latents(self.previewer or self.pipeline.vae, latents, self.id)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures (B, 3, h, w) float32 in [0, 1]."""

@@ -12,6 +12,7 @@ from core.errors import ModelError
 from core.models.flux import FluxFlowModel
 from core.models.memory import DType, must_swap
 from core.models.placement import free_memory, put
+from core.models.previews import previewer_of
 from core.models.protocol import FlowModel
 from core.models.registry import ModelSpec
 from core.models.sd3 import SD3FlowModel
@@ -44,8 +45,10 @@ def load_folder(spec: ModelSpec, folder: Path, *, device: str = "cpu") -> FlowMo
     if torch.device(device).type != "cpu":
         pipeline.vae.enable_slicing()  # one picture keeps a GPU busy, and many need much memory
     sizes = {"height": spec.height, "width": spec.width, "max_sequence_length": spec.max_sequence_length}
-    model = SD3FlowModel if spec.family == "sd3" else FluxFlowModel
-    return model(pipeline, id=spec.id, swap=swap, **sizes)
+    kind_of_model = SD3FlowModel if spec.family == "sd3" else FluxFlowModel
+    model = kind_of_model(pipeline, id=spec.id, swap=swap, **sizes)
+    model.previewer = previewer_of(spec, dtype=dtype, device=device)
+    return model
 
 
 def dtype_on(spec: ModelSpec, device: str) -> DType:

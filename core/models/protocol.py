@@ -136,7 +136,7 @@ def _decode(vae: Any, raw: Tensor) -> Tensor:
     try:
         return vae.decode(raw, return_dict=False)[0]
     except Exception as error:
-        if len(raw) > 1 or vae.use_tiling or not is_out_of_memory(error):
+        if len(raw) > 1 or vae.use_tiling or not is_out_of_memory(error) or "block_out_channels" not in vae.config:
             raise
     release_memory()
     vae.tile_latent_min_size = max(raw.shape[2:]) // 2

@@ -43,6 +43,7 @@ class SD3FlowModel:
         self.pipeline = pipeline
         self.max_sequence_length = max_sequence_length
         self.encoders = TextEncoders(pipeline, swap=swap)
+        self.previewer: Any = None
         default = pipeline.default_sample_size * pipeline.vae_scale_factor
         height, width = height or default, width or default
         unit = pipeline.vae_scale_factor * pipeline.patch_size
@@ -136,6 +137,11 @@ class SD3FlowModel:
             unguided, guided = output.chunk(2)
             output = unguided + conditioning.guidance_scale * (guided - unguided)
         return check_finite(output, latents, f"velocity at sigma {sigma:.4g}", self.id).to(latents.device)
+
+    def preview(self, latents: Tensor) -> Tensor:
+        """Pictures to look at and nothing else: by the preview decoder where there is one."""
+        check_latents(latents, self.latent_shape, self.id)
+        return decode_latents(self.previewer or self.pipeline.vae, latents, self.id)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures (B, 3, h, w) float32 in [0, 1]."""
