@@ -4,7 +4,7 @@ import json
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from app.measurements import Measurements
 from tests.e2e.explore_page import Explore
@@ -210,6 +210,22 @@ def test_problems_stand_beside_their_fields_and_nothing_is_lost(page_with_errors
     expect(wrong(page, "steps")).to_contain_text("timesteps from 0 to 9")
     expect(wrong(page, "prompts")).to_be_empty()
     expect(field(page, "prompts")).to_have_value("a photo of a red circle")
+
+
+def test_a_file_of_prompts_is_read_and_checked(page_with_errors: Page, address: str) -> None:
+    page = page_with_errors
+    opened(page, address)
+    field(page, "set").select_option("")
+    chosen = page.locator("input[type=file]")
+
+    def file(text: str) -> FilePayload:
+        return {"name": "prompts.jsonl", "mimeType": "application/jsonl", "buffer": text.encode()}
+
+    chosen.set_input_files(file('{"prompt": "a photo of a dog"}\n{"prompt": "a photo of <b>two</b> cats"}\n'))
+    expect(field(page, "prompts")).to_have_value("a photo of a dog\na photo of <b>two</b> cats")
+    chosen.set_input_files(file('{"prompt": "a photo of a dog"}\n{"caption": "a cat"}\n'))
+    expect(wrong(page, "prompts")).to_contain_text("line 2: expected an object such as")
+    expect(field(page, "prompts")).to_have_value("a photo of a dog\na photo of <b>two</b> cats")
 
 
 def test_it_is_paused_and_stopped_from_the_page(page: Page, address: str, kept: Kept) -> None:
