@@ -152,3 +152,21 @@ def test_what_was_changed_or_is_missing_is_refused(whole, tmp_path):
     (tmp_path / "trainer.json").write_text("{")
     with pytest.raises(TrainError, match="no complete checkpoint"):
         checkpoint.load(tmp_path)
+
+
+def test_flux_learns_and_its_file_opens_in_diffusers(tmp_path):
+    flux = tiny.flux_model()
+    config = replace(CONFIG, epochs=1, noise_source="random", eval_every=0)
+    events = list(train(config, flux, REWARDS))
+    last = [event for event in events if isinstance(event, EpochFinished)][-1]
+    assert last.metrics["ratio_max_deviation"] == 0 and last.metrics["grad_norm"] > 0
+    checkpoint.save(states(events)[-1], tmp_path)
+    policy = Policy(config, flux)
+    policy.set_weights(states(events)[-1]["lora"])
+    latents = torch.randn(2, *flux.latent_shape)
+    told = flux.encode(CONFIG.prompts[0], 1.0)
+    with torch.no_grad():
+        trained = flux.velocity(latents, 0.7, told)
+        policy.remove()
+        flux.pipeline.load_lora_weights(tmp_path)
+        torch.testing.assert_close(flux.velocity(latents, 0.7, told), trained, atol=1e-6, rtol=1e-5)
