@@ -247,8 +247,9 @@ function describe(note, view, step) {
 function explain(legend, view, titles) {
   const {selection, num_iterations: n, num_candidates: k} = view.config.search, t = numElites(view);
   const end = selection === 'bottom' ? 'worst' : 'best', which = selection === 'random' ? `${t} drawn blindly, whatever their rewards` : t === 1 ? `the ${end} one` : `the ${end} ${t}`;
+  const scale = view.config.reward_sum === 'normalised' && selection !== 'random' ? ' with each reward on the scale of its own spread' : '';
   const goal = n > 1 ? 'from which the next iteration is drawn' : 'from which the step\u2019s noise is made';
-  fill(legend, h('span', {class: 'key elite'}, `kept: ${which}, ${goal}`), h('span', {class: 'key best'}, 'highest of its iteration'),
+  fill(legend, h('span', {class: 'key elite'}, `kept: ${which}${scale}, ${goal}`), h('span', {class: 'key best'}, 'highest of its iteration'),
     h('span', {}, 'Numbers', h('span', {class: 'of-dots'}, ' and dots'), `: ${optimisedTitle(view, titles)}`), h('span', {class: 'key middle of-dots'}, 'line: mean'),
     view.finishes && view.finishes.length ? h('span', {class: 'key done'}, 'in the corner: reward of the finished picture') : null,
     k > FOLD_OVER ? h('span', {}, 'Dots show all candidates, folded ones too') : null);

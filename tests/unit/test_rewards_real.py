@@ -54,7 +54,7 @@ def small_package() -> Iterator[None]:
 
 
 class TestImageReward:
-    @pytest.mark.parametrize("size", [(32, 32), (64, 48), (40, 71), (20, 33)])
+    @pytest.mark.parametrize("size", [(32, 32), (64, 48), (32, 35), (20, 33)])
     def test_batches_score_as_the_package_does_one_by_one(self, package: object, size: tuple[int, int]) -> None:
         images = pictures(*size)
         own = [package.score(prompt, to_pil_image(one)) for prompt, one in zip(PROMPTS, images, strict=True)]  # type: ignore[attr-defined]
