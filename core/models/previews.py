@@ -1,4 +1,4 @@
-"""Small decoders for guesses that are only looked at: 0.14 TFLOP a picture of 512 pixels instead of 2.5, and nearly it.
+"""Small decoders for guesses that are only looked at: 0.14 TFLOP a picture of 512 pixels, not 2.5, and nearly the same.
 
 Never for a candidate, a final picture or latents that go on: what they draw is not what the model draws.
 """
