@@ -44,16 +44,16 @@ def figures(
         "heldout": drawn.heldout(),
         "verifier": drawn.verifier(),
         "rewards": drawn.each_reward(config),
-        "kl": drawn.lines("KL: how far the model has moved", "KL", _KL),
+        "kl": drawn.lines("KL: how far the model has moved", "KL", _KL, told="kl_ref"),
         "clip": drawn.by_step("clip_fraction", "Share of clipped ratios by timestep", sigmas),
         "ratio": drawn.by_step("ratio_mean", "Mean ratio by timestep", sigmas),
-        "spread": drawn.lines("What groups have to tell apart", "Standard deviation within groups", _SPREAD),
+        "spread": drawn.lines("What groups have to tell apart", "Std within a prompt", _SPREAD),
         "equal": drawn.lines("Groups with nothing to learn from", "Share", _EQUAL),
-        "diversity": drawn.lines("Diversity within a prompt", "Mean distance of features", _DIVERSITY),
+        "diversity": drawn.lines("Diversity within a prompt", "Mean distance", _DIVERSITY),
         "drift": drawn.lines("Distance from drawn scenes", "KID", _DRIFT),
         "gradient": drawn.lines("The optimiser's steps", "Gradient norm", _GRADIENT),
         "noise": drawn.lines("Size of the noises used: 1 is a real noise", "||m|| / √d", _NOISE),
-        "cosine": drawn.lines("Do searched and unsearched pictures pull the same way?", "Cosine", _COSINE),
+        "cosine": drawn.lines("Searched and unsearched pictures' agreement", "Cosine", _COSINE),
         "seconds": drawn.seconds(),
         "memory": drawn.lines("Peak memory", "MB", _MEMORY),
     }
@@ -82,12 +82,14 @@ class _Drawn:
         self.epochs, self.x, self.theme = epochs, x, theme
 
     def reward(self, config: TrainConfig) -> Figure:
-        """The trained sum of the drawn pictures, with one standard deviation of theirs on either side."""
+        """The trained sum of the drawn pictures: its mean, one standard deviation on either side, and its ends."""
         rows = self._with("reward_mean")
         title = self._title("Training reward", "reward_mean", rows)
-        bands = self._band([(row, *_around(row["metrics"])) for row in rows])
+        whole = [(row, row["metrics"]["reward_min"], row["metrics"]["reward_max"]) for row in self._with("reward_min")]
+        bands = self._band(whole) + self._band([(row, *_around(row["metrics"])) for row in rows])
         data = [*bands, self._line(rows, "reward_mean", "Mean of the drawn pictures", self.theme.accent)]
-        return self._figure(data if rows else [], title, "Reward", note="Band: one standard deviation of the pictures.")
+        note = "Band: one standard deviation of the pictures; paler, the lowest to the highest."
+        return self._figure(data if rows else [], title, "Reward", note=note)
 
     def heldout(self) -> Figure:
         """The trained sum on prompts that are never trained, without noise: trained and averaged weights."""
@@ -100,7 +102,10 @@ class _Drawn:
         return self.lines("Exactly right on prompts never trained", "Share", named, told="verifier_ema")
 
     def each_reward(self, config: TrainConfig) -> Figure:
-        """Every reward on its own, the watched ones dashed: on drawn pictures where it is not judged held-out."""
+        """Every reward on its own, the watched ones dashed, and the exact verifier, which cannot be fooled as they can.
+
+        A reward that is not judged held-out is told of the drawn pictures.
+        """
         data = []
         for index, (name, weight) in enumerate(config.rewards.items()):
             key = next((k for k in (f"heldout/{name}", f"reward/{name}") if self._with(k)), None)
@@ -109,6 +114,8 @@ class _Drawn:
             spec, color = REWARDS.get(name), self.theme.arms[COLOURS[index % len(COLOURS)]]
             words = f"{spec.title if spec else name}{'' if weight else ' (watched)'}"
             data.append(self._line(self._with(key), key, words, color, dash="solid" if weight else "dash"))
+        if data and (rows := self._with("verifier")):
+            data.append(self._line(rows, "verifier", "Exactly right", self.theme.ink, dash="dot"))
         return self._figure(data, "Every reward on prompts never trained", "Reward")
 
     def lines(self, title: str, y: str, named: Mapping[str, str], told: str | None = None) -> Figure:

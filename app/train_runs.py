@@ -13,6 +13,7 @@ from core.errors import ConfigError, LabError, NotFound
 from core.events import Cost
 from core.train_config import TrainConfig, from_dict
 from storage import jobs, queue, runs
+from storage.engine import Database
 from storage.progress import COSTS, epochs_done
 from storage.values import iso
 
@@ -31,7 +32,11 @@ class TrainRuns:
     def __init__(self, lab: "Lab"):
         """Nothing is read yet."""
         self.lab = lab
-        self.database = lab.database
+
+    @property
+    def database(self) -> Database:
+        """The lab's."""
+        return self.lab.database
 
     def start(self, body: Mapping[str, Any]) -> str:
         """Queue a fine-tune and return its record's id. Raises ConfigError by field."""

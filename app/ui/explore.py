@@ -31,7 +31,6 @@ class ExplorePage:
         """`lab` answers for storage and jobs."""
         self.lab = lab
         self.fields = Fields(lab)
-        self.titles = self.fields.titles
 
     def opened(self, request: gr.Request) -> list[Any]:
         """On load: the session named in the address with its settings, else the usual one and the usual settings."""
@@ -48,14 +47,14 @@ class ExplorePage:
         if notice:
             notice += f". Shown instead: \u201c{view['prompt']}\u201d, session {view['id']}"
         filled = form.from_config(view["config"]) if named else form.defaults() | {"prompt": view["prompt"]}
-        opened = message("open", view=view, titles=self.titles, notice=notice, first=not asked)
+        opened = message("open", view=view, titles=self.fields.titles, notice=notice, first=not asked)
         return [opened, self.fields.filled(filled), gr.Timer(active=_moving(view))]
 
     def run(self, *filled: Any) -> list[Any]:
         """Start a session from the form. Bad fields come back as problems beside it; nothing filled in is lost."""
         try:
             record = self.lab.start_session(form.to_config(dict(zip(form.NAMES, filled, strict=True))))
-            opened = message("open", view=self.lab.session_view(record), titles=self.titles, mine=True)
+            opened = message("open", view=self.lab.session_view(record), titles=self.fields.titles, mine=True)
         except ConfigError as error:
             listed = form.explain(error.problems)
             folded = gr.Accordion(open=True) if any(one["advanced"] for one in listed) else gr.skip()

@@ -22,20 +22,27 @@ class Fields:
     """What the form offers, and what a choice in it changes elsewhere."""
 
     def __init__(self, lab: "Lab"):
-        """Asks the lab once what it has to offer."""
-        self.offers = lab.options()
-        self.titles = {one["name"]: one["title"] for kind in ("rewards", "models") for one in self.offers[kind]}
+        """`lab` says what it has to offer."""
+        self.lab = lab
+
+    @property
+    def offers(self) -> Mapping[str, Any]:
+        """What the lab has to offer now: models are trained while it runs."""
+        return self.lab.options()
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Titles of models and rewards by name."""
+        offers = self.offers
+        return {one["name"]: one["title"] for kind in ("rewards", "models") for one in offers[kind]}
 
     def filled(self, values: Mapping[str, Any]) -> str:
         """The message that fills the form: see `form.filling`."""
         return message("fill", **_drawn_with(), **form.filling(values, self.offers))
 
     def choices(self, kind: str) -> list[tuple[str, str]]:
-        """(title, name) of what can be chosen; what cannot run here says so in its title."""
-        return [
-            (one["title"] if one["usable"] else f"{one['title']} (cannot run here)", one["name"])
-            for one in self.offers[kind]
-        ]
+        """(title, name) of what can be chosen."""
+        return form.titled(self.offers[kind])
 
     def help(self, kind: str, name: Any) -> str:
         """What an option is, and why it cannot be used here where it cannot."""
@@ -114,7 +121,7 @@ def link(page: Fields, fields: Mapping[str, Any], filler: gr.HTML) -> None:
         ("reward", page.reward_chosen),
     ):
         changed = [fields[name], *(fields[other] for other in form.FOLLOWS[name])]
-        fields[name].input(chosen, fields[name], changed, **QUIET)
+        fields[name].input(chosen, fields[name], changed, preprocess=False, **QUIET)  # it may be newer than the page
     inputs = [fields[name] for name in form.NAMES]
     filler.choose(None, inputs, inputs, js="(...now) => window.labFill(now)", **QUIET)
     filler.wake(None, inputs, None, js="(...now) => { window.labChanged(now); return []; }", **QUIET)

@@ -179,10 +179,18 @@ def fitted(values: Mapping[str, Any], offers: Mapping[str, Any]) -> tuple[dict[s
 
 
 def filling(values: Mapping[str, Any], offers: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page fills the form with: values by field, help that goes with the choices, and notes in words."""
+    """What the page fills the form with: values by field, help that goes with the choices, and notes in words.
+
+    `choices` are of the models: one may have been trained since the page was built.
+    """
     fit, notes = fitted(values, offers)
     told = {name: help_of(offers[kind], fit[name]) for name, kind in OFFERED.items()}
-    return {"values": fit, "info": told, "notes": notes}
+    return {"values": fit, "info": told, "notes": notes, "choices": {"model": titled(offers["models"])}}
+
+
+def titled(offered: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """(title, name) of what can be chosen; what cannot run here says so in its title."""
+    return [(one["title"] if one["usable"] else f"{one['title']} (cannot run here)", one["name"]) for one in offered]
 
 
 def help_of(offered: Iterable[Mapping[str, Any]], name: str) -> str:

@@ -78,6 +78,7 @@ FIELDS: tuple[Field, ...] = (
     Field("search.min_std", "Least spread", group="search"),
     Field("search.algorithm", "Algorithm", "choice", "search"),
     Field("num_steps", "Steps", group="sampling"),
+    Field("share_start", "One start a prompt", "flag", "sampling"),
     Field("sde_window", "Noisy steps", group="sampling", empty="all but the last"),
     Field("window_min", "Window from \u03c3", group="sampling"),
     Field("window_max", "Window up to \u03c3", group="sampling"),

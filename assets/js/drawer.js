@@ -82,6 +82,7 @@ function makeJob(told, drag, count) {
     job = next;
     const name = job.name || job.prompt, waits = job.state === 'pending', lives = waits || NOW.includes(job.state);
     node.dataset.state = job.state;
+    node.dataset.kind = job.kind;
     node.draggable = waits && count() > 1;
     for (const link of [thumb, title]) pointAt(link, whereShown(job.kind, job.record_id));
     if (shownPicture !== job.picture) fill(thumb, job.picture ? picture(job.picture, '') : null);

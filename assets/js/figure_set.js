@@ -36,6 +36,7 @@ export function makeFigureSet({node, charts, ask, place, fresh, cursor, came = (
       came(made);
       for (const chart of charts) {
         await chart.show(made[chart.name] || null);
+        chart.place(cursor());
         await new Promise(resolve => setTimeout(resolve)); // a key pressed meanwhile is answered first
         if (turn !== asked.turn) return;
       }

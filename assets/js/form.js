@@ -18,9 +18,9 @@ export function mount({element, props, watch, trigger}) {
 
   window.labFill = now => {
     filled();
-    const {values, info, force} = filling, kept = force ? new Set() : touched(names, initial, follows, now);
+    const {values, info, choices, force} = filling, kept = force ? new Set() : touched(names, initial, follows, now);
     return names.map(name => kept.has(name) || !(name in values) ? undefined
-      : {__type__: 'update', value: values[name], ...(name in info ? {info: info[name]} : {})});
+      : {__type__: 'update', value: values[name], ...(name in info ? {info: info[name]} : {}), ...(name in choices ? {choices: choices[name]} : {})});
   };
   window.labChanged = now => {
     clearTimeout(waiting);
@@ -55,7 +55,7 @@ export function mount({element, props, watch, trigger}) {
   };
   read();
   watch('value', read);
-  fromWindow(first);
+  fromAddress(first);
   trigger('wake', {});
 }
 
@@ -65,18 +65,29 @@ function touched(names, initial, follows, now) {
   return new Set(changed.flatMap(name => [name, ...(follows[name] || [])]));
 }
 
-/** Fill the form with the window that a measurement recommends, where the address names one; once, so that going on is free. */
-async function fromWindow(first) {
-  const url = new URL(location.href), record = url.searchParams.get('from_window');
-  if (!record) return;
-  url.searchParams.delete('from_window');
+/** Fill the form with what the address names: the window that a measurement recommends, or a fine-tune's model. Once, so that going on is free. */
+async function fromAddress(first) {
+  const url = new URL(location.href), {from_window: window, trained, epoch} = Object.fromEntries(url.searchParams);
+  if (!window && !trained) return;
+  for (const name of ['from_window', 'trained', 'epoch']) url.searchParams.delete(name);
   history.replaceState(history.state, '', url);
-  const measured = api(`reliability/${encodeURIComponent(record)}`);
-  const told = measured.then(({name, prompt, explore}) => {
-    if (!explore) throw new Error('This measurement recommends no window to search in.');
-    return {config: explore, text: `The window that \u201c${name || prompt}\u201d recommends.`};
-  });
+  const told = window ? fromWindow(window) : fromTrained(trained, epoch);
   told.catch(() => {}); // told below
   await first;
   await useConfig(told.then(({config}) => config), told.then(({text}) => text));
+}
+
+async function fromWindow(record) {
+  const {name, prompt, explore} = await api(`reliability/${encodeURIComponent(record)}`);
+  if (!explore) throw new Error('This measurement recommends no window to search in.');
+  return {config: explore, text: `The window that \u201c${name || prompt}\u201d recommends.`};
+}
+
+/** The settings that a fine-tune drew with, its model as it was after an epoch, and a prompt that it was never trained on. */
+async function fromTrained(record, epoch) {
+  const view = await api(`train/${encodeURIComponent(record)}`);
+  if (!view.trained_model) throw new Error('This fine-tune has no checkpoint yet.');
+  const {num_steps, guidance_scale, step_kind, noise_level, rewards, seed} = view.config, model = epoch ? `${view.model}+${view.id}@${epoch}` : view.trained_model;
+  const config = {prompt: view.prompts[0], model, num_steps, guidance_scale, step_kind, noise_level, rewards, seed};
+  return {config, text: `The model that \u201c${view.name || view.prompt}\u201d trained${epoch ? `, as it was after epoch ${epoch}` : ''}.`};
 }

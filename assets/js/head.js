@@ -2,7 +2,7 @@
 import {h} from './dom.js';
 import {driveButton} from './drive.js';
 import {makeReuse} from './reuse.js';
-import {follows, optimisedTitle, position, status} from './words.js';
+import {follows, modelTitle, optimisedTitle, position, status} from './words.js';
 
 const STATES = {pending: 'Waiting', running: 'Running', paused: 'Paused', succeeded: 'Finished', failed: 'Failed', cancelled: 'Stopped'};
 
@@ -29,7 +29,7 @@ export function makeHead({send}) {
     prompt.textContent = view.prompt;
     name.textContent = view.name || '';
     name.hidden = !view.name;
-    const facts = [view.preset, titles[view.model] || view.model, `seed ${view.config.seed}`, `${follows(view) ? 'climbs' : 'scored by'} ${optimisedTitle(view, titles)}`, moment(view.created)];
+    const facts = [view.preset, modelTitle(view.model, titles), `seed ${view.config.seed}`, `${follows(view) ? 'climbs' : 'scored by'} ${optimisedTitle(view, titles)}`, moment(view.created)];
     meta.textContent = facts.map(fact => fact.replaceAll(' ', '\u00a0')).join(' \u00b7 ');
     bar.style.width = `${(100 * at.fraction).toFixed(1)}%`;
     progress.setAttribute('aria-valuenow', Math.round(100 * at.fraction));

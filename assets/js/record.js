@@ -2,10 +2,11 @@
 import {h, fill, picture} from './dom.js';
 import {icon} from './icons.js';
 import {pointAt, moment, stateWord, whereShown} from './states.js';
-import {LIVE, count, number, seconds} from './words.js';
+import {titleOf} from './train_words.js';
+import {LIVE, count, modelTitle, number, seconds} from './words.js';
 
 // Kinds other than a session, which is what most are.
-const KINDS = {reliability: 'Reliability measurement'};
+const KINDS = {reliability: 'Reliability measurement', train: 'Fine-tune'};
 
 /**
  * Returns {node, draw(record)}. `act` does what is asked: change(record, values), trash(record), restore(record),
@@ -37,15 +38,16 @@ export function makeRecord({act, models}) {
 
   function draw(next) {
     record = next;
-    const where = whereShown(record.kind, record.id), name = record.name || record.prompt;
+    const where = whereShown(record.kind, record.id), name = record.kind === 'train' ? titleOf(record) : record.name || record.prompt;
     node.dataset.state = record.state;
     node.dataset.id = record.id;
+    node.dataset.kind = record.kind;
     for (const link of [thumb, title]) pointAt(link, where);
     if (shownPicture !== record.picture) fill(thumb, record.picture ? picture(record.picture, '', {loading: 'lazy'}) : null);
     shownPicture = record.picture;
     title.textContent = name;
     prompt.textContent = record.name ? record.prompt : '';
-    meta.textContent = [KINDS[record.kind] || record.preset, models[record.model] || record.model].join(' \u00b7 ');
+    meta.textContent = [KINDS[record.kind], record.kind === 'reliability' ? '' : record.preset, modelTitle(record.model, models)].filter(Boolean).join(' \u00b7 ');
     note.textContent = record.note;
     drawReward(reward, record);
     chip.textContent = stateWord(record.state) + (record.state === 'running' && typeof record.progress === 'number' ? ` ${Math.round(100 * record.progress)}%` : '');
@@ -77,7 +79,8 @@ function relabel(button, words, pressed) {
 
 /** The search's final reward and what it is over no search at all, where both are known. */
 function drawReward(parent, record) {
-  parent.style.visibility = record.kind in KINDS ? 'hidden' : ''; // its headline is no reward
+  parent.style.visibility = record.kind === 'reliability' ? 'hidden' : ''; // its headline is no reward
+  if (record.kind === 'train') return drawLearned(parent, record);
   const headline = record.headline || {}, own = headline.search, plain = headline.no_search;
   const known = value => typeof value === 'number';
   const gain = known(own) && known(plain) ? own - plain : null;
@@ -90,6 +93,15 @@ function drawReward(parent, record) {
       : h('span', {class: `gain ${gain > 0 ? 'up' : 'down'}`, title: 'One prompt and one seed show how it works, not how well.'},
         gain < 0 ? `${number(-gain)} below no search` : `+${number(gain)} over no search`),
     known(own) && beside.length > 1 ? h('span', {class: 'rank'}, `number ${better + 1} of ${count(beside.length + 1)}`) : null);
+}
+
+/** A fine-tune's reward on prompts never trained, and what it is over the model as it was. */
+function drawLearned(parent, record) {
+  const {heldout_ema: averaged, heldout: plain} = record.headline || {}, [first, last] = averaged || plain || [], known = typeof last === 'number';
+  const gain = known ? last - first : 0;
+  parent.classList.toggle('none', !known);
+  fill(parent, h('b', {}, known ? number(last) : '\u2013'), !known ? h('span', {class: 'gain none'}, LIVE.includes(record.state) ? 'no reward yet' : 'no reward')
+    : h('span', {class: `gain ${gain > 0 ? 'up' : 'down'}`, title: 'On prompts that were never trained, without noise.'}, gain < 0 ? `${number(-gain)} below the start` : `+${number(gain)} over the start`));
 }
 
 /** A field that takes the place of what it changes: Enter or leaving saves, Escape does not. */

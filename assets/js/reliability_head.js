@@ -2,7 +2,7 @@
 import {h, address} from './dom.js';
 import {driveButton} from './drive.js';
 import {moment, stateWord, timeLeft} from './states.js';
-import {LIVE, plural} from './words.js';
+import {LIVE, modelTitle, plural} from './words.js';
 import {pathOf} from './reliability_source.js';
 import {LEAD, NUMBERS, rewardTitle, statusOf} from './reliability_words.js';
 
@@ -33,7 +33,7 @@ export function makeHead({titles, acts}) {
     said.hidden = !view.sentence;
     name.classList.toggle('alone', !view.sentence);
     const start = config.start_sigma === null ? null : `from \u03c3 ${config.start_sigma}`;
-    const facts = [titles[config.base.model] || config.base.model, plural(config.prompts.length, 'prompt'), plural(config.seeds.length, 'seed'), plural(config.num_siblings, 'sibling'),
+    const facts = [modelTitle(config.base.model, titles), plural(config.prompts.length, 'prompt'), plural(config.seeds.length, 'seed'), plural(config.num_siblings, 'sibling'),
       `scored by ${rewardTitle(titles, view.optimised)}`, start, moment(view.created)];
     meta.textContent = facts.filter(Boolean).map(fact => fact.replaceAll(' ', '\u00a0')).join(' \u00b7 ');
     bar.style.width = `${(100 * (view.progress || 0)).toFixed(1)}%`;

@@ -11,7 +11,8 @@ export function makeReuse() {
   const use = button('Use these settings', 'Fill the form with this session\u2019s settings', () => useConfig(shown.config, `Filled from the session \u201c${short(shown.prompt)}\u201d.`));
   const command = button('Copy as command line', 'Copy the command that runs this search in a terminal', event => copyAs('command', event.currentTarget));
   const python = button('Copy as Python', 'Copy a script that runs this search', event => copyAs('python', event.currentTarget));
-  const node = h('div', {class: 'reuse', role: 'group', 'aria-label': 'Reuse these settings'}, use, command, python);
+  const train = h('a', {class: 'chip', title: 'Fill the form of page Train so that a fine-tune searches as this session did'}, 'Train with this search');
+  const node = h('div', {class: 'reuse', role: 'group', 'aria-label': 'Reuse these settings'}, use, command, python, train);
   let shown = null;
 
   async function copyAs(kind, from) {
@@ -26,6 +27,7 @@ export function makeReuse() {
   function draw({view}) {
     shown = view;
     session = view && view.id;
+    train.href = address(`train?from=${encodeURIComponent(view.id)}`);
   }
   return {node, draw};
 }

@@ -176,7 +176,7 @@ export function mount({element, props, watch, trigger}) {
 
 /** What a first visit is told about the session that it is shown. */
 function welcome(view) {
-  const shown = !view.job ? 'A search that came with the lab, recorded from beginning to end.'
+  const shown = !view.job && view.parent ? 'A search that a fine-tune recorded while it went on.' : !view.job ? 'A search that came with the lab, recorded from beginning to end.'
     : view.state === 'succeeded' ? 'The newest finished session.' : 'The newest session.';
   return `${shown} Press Run to start one of your own.`;
 }

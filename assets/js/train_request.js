@@ -1,6 +1,6 @@
 // What the form of page Train holds, as the interface's body and back. Pure functions. A filled form is an object by
 // field; a search's settings are "search.name" in it, and of one's own prompts `prompt_set` is ''.
-import {readLines} from './reliability_request.js';
+import {readLines, title} from './reliability_request.js';
 
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 const named = (list, name) => list.find(one => one.name === name);
@@ -16,7 +16,7 @@ export function toBody(filled, facts) {
   for (const [name, value] of Object.entries(wanted)) if (!name.startsWith('search.') && name in base && !same(value, base[name])) body[name] = value;
   const search = searchOf(wanted, base, facts);
   if (Object.keys(search).length) body.search = search;
-  if (filled.name.trim()) body.name = filled.name.trim();
+  body.name = filled.name.trim() || `${filled.preset}: ${filled.prompt_set === '' ? 'own prompts' : title(filled.prompt_set).toLowerCase()}`;
   return {body, problems};
 }
 

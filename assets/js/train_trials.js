@@ -2,7 +2,7 @@
 import {h, fill} from './dom.js';
 import {count, plural, sentence} from './words.js';
 import {stateWord} from './states.js';
-import {ARMS, MODELS, withInterval} from './train_words.js';
+import {ARMS, DRAWN, MODELS, withInterval} from './train_words.js';
 
 /** `facts` are the page's; `ask(body)` has the trial queued and throws where it is refused. */
 export function makeTrials({facts, titles, ask}) {
@@ -53,7 +53,7 @@ function trial(one, view, titles) {
   if (!result) return h('p', {class: 'trial', data: {state: one.state || ''}}, h('b', {}, about), `: ${one.error ? `failed: ${one.error}` : stateWord(one.state || 'pending').toLowerCase()}.`);
   const names = Object.keys(result.arms[0].rewards), single = names.filter(name => name !== 'total'), measures = single.length > 1 && Object.values(view.config.rewards).filter(Boolean).length > 1 ? ['total', ...single] : single;
   const headings = measures.map(name => `${name === 'total' ? 'Weighted sum' : titles[name] || name}${view.config.rewards[name] === 0 ? ' (watched)' : ''}`);
-  const gained = ({model, arm, against}) => (against.model === model ? `The search, ${MODELS[model]} training` : `Training, ${ARMS[arm].toLowerCase()}`);
+  const gained = ({model, arm, against}) => (against.model === model ? `The search, ${MODELS[model]} training` : `Training, ${DRAWN[arm]}`);
   const order = [...result.arms].sort((a, b) => Object.keys(ARMS).indexOf(a.arm) - Object.keys(ARMS).indexOf(b.arm) || (a.model === 'base' ? -1 : 1));
   const row = (words, rewards, last, sign) => h('tr', {}, h('th', {scope: 'row'}, words), measures.map(name => h('td', {class: sign ? surely(rewards[name]) : null}, withInterval(rewards[name], sign))), h('td', {}, last));
   const head = (first, last) => h('thead', {}, h('tr', {}, [first, ...headings, last].map(text => h('th', {scope: 'col'}, text))));

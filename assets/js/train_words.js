@@ -95,6 +95,7 @@ export function size(bytes) {
 
 export const ARMS = {ode: 'Without noise (ODE)', no_search: 'Random noise', search: 'Searched noise'};
 export const MODELS = {base: 'before', trained: 'after'};
+export const DRAWN = {ode: 'drawn without noise', no_search: 'with random noise', search: 'with searched noise'};
 
 /** A mean with its interval. */
 export function withInterval(one, sign = false) {

@@ -51,6 +51,12 @@ export function optimisedTitle(view, titles) {
     : 'weighted sum';
 }
 
+/** A model's title; one that was trained here and has none is called by what it was made of. */
+export function modelTitle(model, titles) {
+  const [base, made = ''] = model.split('+'), [, epoch] = made.match(/@(\d+)/) || [];
+  return titles[model] || (made ? `${titles[base] || base}, fine-tuned${epoch ? ` for ${plural(Number(epoch), 'epoch')}` : ''}` : model);
+}
+
 export function numElites(view) {
   const search = view.config.search;
   return Math.floor(search.elite_fraction * search.num_candidates + 1e-9);
@@ -133,10 +139,11 @@ export function explanation(view) {
   if (search.selection === 'random')
     return `${start} ${at} the lab tries ${plural(k, 'noise')} and ${guess}, but which ${t > 1 ? `${t} are` : 'one is'} kept is drawn blindly: a control without a signal. `
       + 'The scores are shown for the eye; they steer nothing and are not charged.';
+  const end = search.selection === 'bottom' ? 'worst' : 'best';
   if (n === 1)
-    return `${start} ${at} the lab tries ${plural(k, 'noise')}, ${guess}, and goes on with the best${t > 1 ? ` ${t}` : ''}.${scored}`;
+    return `${start} ${at} the lab tries ${plural(k, 'noise')}, ${guess}, and goes on with the ${end}${t > 1 ? ` ${t}` : ''}.${scored}`;
   return `${start} ${at} the lab ${steps ? 'does not leave that noise to chance: it ' : ''}tries ${plural(k, 'noise')}, ${guess}, `
-    + `and lets the best ${t > 1 ? t : 'one'} steer the next ${k}: ${plural(n, 'iteration')} in all.${scored}`;
+    + `and lets the ${end} ${t > 1 ? t : 'one'} steer the next ${k}: ${plural(n, 'iteration')} in all.${scored}`;
 }
 
 /** How a reward that is not merely watched is called in this session: where nothing follows it, it is not optimised. */

@@ -64,9 +64,10 @@ def test_timesteps_that_were_not_trained_are_empty() -> None:
     assert drawn["y"] == [1, 2, 3] and drawn["text"][1][0] == "2 (σ .90)"
 
 
-def test_watched_rewards_are_dashed() -> None:
-    climbed, watched = figures(CONFIG, EPOCHS, SIGMAS)["rewards"]["data"]
+def test_watched_rewards_are_dashed_and_the_exact_verifier_stands_beside_them() -> None:
+    climbed, watched, exact = figures(CONFIG, EPOCHS, SIGMAS)["rewards"]["data"]
     assert (climbed["line"]["dash"], watched["line"]["dash"]) == ("solid", "dash") and "watched" in watched["name"]
+    assert exact["name"] == "Exactly right" and exact["y"] == [0.25] * 3
 
 
 def test_a_run_that_has_just_begun_has_no_empty_charts() -> None:
