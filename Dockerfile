@@ -23,7 +23,7 @@ COPY assets assets
 
 RUN useradd --create-home lab && mkdir /data && chown lab /data
 USER lab
-ENV LAB_DATA_DIR=/data HOST=0.0.0.0 PORT=7860 PYTHONUNBUFFERED=1
+ENV LAB_DATA_DIR=/data HF_HOME=/data/huggingface HOST=0.0.0.0 PORT=7860 PYTHONUNBUFFERED=1
 VOLUME /data
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["make", "--silent", "health"]

@@ -360,7 +360,7 @@ def _add_words(row: dict[str, Any], config: ExploreConfig, means: Mapping[int, f
     finite, best = row["finite"], row["best"]
     # As many as there are, and equal only if all are: enough to tell what is unusual, without reading every candidate.
     totals = [best] + [row["mean"]] * (finite - 1) if finite else []
-    row["notes"] = plan.iteration_notes(
+    row["notes"] = plan.batch_notes(row["batch_size"], config) + plan.iteration_notes(
         totals + [None] * (row["num_candidates"] - finite), config.search.num_elites, last=last
     )
     row["sentence"] = iteration_sentence(row, {"mean": means.get(row["step"])} if row["iteration"] else None)

@@ -101,6 +101,15 @@ def _measured_velocities(name: Estimate, left: int) -> int:
     return _VELOCITIES[name]
 
 
+def batch_notes(used: int, config: ExploreConfig) -> list[str]:
+    """What a reader must know of an iteration whose batch was smaller than was asked for."""
+    asked = min(config.batch_size, config.search.num_candidates)
+    if used >= asked:
+        return []
+    told = f"There was memory for {used} of {asked} candidates at once. Another batch rounds differently"
+    return [f"{told}: a repetition agrees within tolerance (about 0.0001), not to the bit."]
+
+
 def iteration_notes(total: Sequence[float | None], num_elites: int, *, last: bool = False) -> list[str]:
     """What a reader of one iteration must know: unusable, equal or too few rewards. None stands for a NaN."""
     notes = []

@@ -1,10 +1,12 @@
 """What a search costs, and the same search confined to a window for the same cost."""
 
+from dataclasses import replace
+
 import pytest
 
 from core.config import PRESETS, ExploreConfig, problems_of
 from core.errors import ConfigError
-from core.plan import gated, search_nfe
+from core.plan import batch_notes, gated, search_nfe
 from core.schedule import in_window, shifted
 
 SIGMAS = shifted(10)
@@ -24,6 +26,12 @@ def test_a_gated_search_spends_as_much_as_fits_and_no_more(window: tuple[float, 
 
 def test_a_narrower_window_buys_more_candidates() -> None:
     assert gated(USUAL, (SIGMAS[6], SIGMAS[6]), SIGMAS, 2).search.num_candidates == 4 * USUAL.search.num_candidates
+
+
+def test_a_batch_that_memory_made_smaller_is_told() -> None:
+    assert batch_notes(5, USUAL) == batch_notes(32, USUAL) == []
+    assert "memory for 2 of 5 candidates" in batch_notes(2, USUAL)[0] and "within tolerance" in batch_notes(2, USUAL)[0]
+    assert batch_notes(2, replace(USUAL, batch_size=2)) == []
 
 
 def test_a_window_without_a_step_is_told() -> None:
