@@ -187,6 +187,8 @@ class TestJudge:
             assert relations(at("cat", x, y), centre) == told
         assert relations(at("cat", 20, 20), centre) == {"left of", "above"}
         assert relations(at("cat", 51.9, 50), centre) == set()  # within a tenth of both sizes
+        assert relations(at("cat", 53.9, 50), centre) == set()  # beyond it by less than half of the distance
+        assert relations(at("cat", 54.1, 50), centre) == {"right of"}
         assert relations(centre, centre) == set()
 
     def test_one_thing_found_twice_is_one(self) -> None:

@@ -210,7 +210,7 @@ class TestFolders:
 
 
 class TestOwlv2:
-    @pytest.mark.parametrize("size", [(48, 48), (40, 64)])
+    @pytest.mark.parametrize("size", [(48, 48), (40, 64), (64, 40)])
     def test_finds_what_transformers_finds(self, size: tuple[int, int]) -> None:
         detector = tiny_rewards.owlv2_detector()
         images, names = pictures(*size, count=2), ["cat", "teddy bear"]
