@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from core.models import loading, memory, placement, registry
 from core.models.flux import FluxFlowModel
 from core.models.loading import dtype_on, load_folder
 from core.models.memory import available_memory, fitting, must_swap, need
-from core.models.placement import fitting_batch
+from core.models.placement import fitting_batch, free_memory, put
 from core.models.registry import MODELS, ModelSpec, find
 from core.models.sd3 import SD3FlowModel
 from tests import tiny
@@ -162,6 +163,29 @@ def test_batches_begin_with_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < available_memory() < 2**50
     monkeypatch.setattr(memory.Path, "read_text", lambda self: (_ for _ in ()).throw(OSError()))
     assert available_memory() > 0
+
+
+def test_a_gpu_is_asked_for_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda place: (3_000_000, 80_000_000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda place: 2_000_000)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda place: 1_000_000)
+    assert free_memory("cuda") == 4_000_000  # what torch keeps for later can be had as well
+    model = tiny.sd3_model(t5=True)
+    there = SimpleNamespace(pipeline=model.pipeline, tokens=model.tokens, device=torch.device("cuda"))
+    assert model.tokens == 2 * (16 + 77 + 16) and tiny.flux_model().tokens == 24 + 16
+    assert fitting_batch(there, 32) == int(0.95 * 4_000_000) // (16 * 16 * model.tokens * 4) == 17
+    model.pipeline.transformer.to(torch.bfloat16)
+    assert fitting_batch(there, 32) == 32
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_parts_are_put_on_the_device(swap: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, moved = tiny.sd3_pipeline(), []
+    for name, part in pipeline.components.items():
+        if isinstance(part, torch.nn.Module):
+            monkeypatch.setattr(part, "to", lambda place, name=name: moved.append(name))
+    put(pipeline, "cuda", swap=swap)
+    assert set(moved) == {"transformer", "vae"} | (set() if swap else {"text_encoder", "text_encoder_2"})
 
 
 @pytest.fixture(params=["sd3", "flux"])
