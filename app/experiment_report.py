@@ -105,9 +105,9 @@ def chart(found: Mapping[str, Any], measure: str, axis: str) -> dict[str, Any]:
 
 
 def _sentences(found: Mapping[str, Any]) -> str:
-    primary = next(iter(found["measures"]))
-    told = [one for one in found["contrasts"] if one["axis"] != "seconds"]
-    told.sort(key=lambda one: one["measure"] != primary)
+    main = list(found["measures"])[:2]
+    told = [one for one in found["contrasts"] if one["axis"] != "seconds" and one["measure"] in main]
+    told.sort(key=lambda one: main.index(one["measure"]))
     items = [f"<li>{escape(sentence(one, found['measures']))}</li>" for one in told]
     return (
         f"<ul class=found>{''.join(items)}</ul>" if items else "<p class=weak>No two arms have a finished seed yet.</p>"
@@ -115,7 +115,7 @@ def _sentences(found: Mapping[str, Any]) -> str:
 
 
 def _last_values(found: Mapping[str, Any], measure: str) -> str:
-    head = ["Arm", "before", "after", "gain", "seeds"]
+    head = ["Arm", "first", "last", "gain", "seeds"]
     rows = [
         [name, *(_interval(arm["gains"][measure][key]) for key in ("first", "last", "gain")), len(arm["seeds"])]
         for name, arm in found["arms"].items()
@@ -125,22 +125,23 @@ def _last_values(found: Mapping[str, Any], measure: str) -> str:
 
 
 def _contrasts(found: Mapping[str, Any]) -> str:
-    head = ["Arms", "measure", "at", "one", "other", "difference [95%]", "detectable", ""]
+    head = ["Arms", "", "difference [95%]", "detectable", "of", "at", "one", "other"]
     rows = [
         [
             f"{one['one']} − {one['other']}",
+            "underpowered" if one["underpowered"] else "",
+            _interval(one["difference"], signed=True),
+            "" if one["detectable"] is None else f"{one['detectable']:.4f}",
             found["measures"][one["measure"]],
             f"{one['axis']} {one['budget']:,.0f}",
             *(f"{one[side]['mean']:.4f}" for side in ("value", "against")),
-            _interval(one["difference"], signed=True),
-            "" if one["detectable"] is None else f"{one['detectable']:.4f}",
-            "underpowered" if one["underpowered"] else "",
         ]
         for one in found["contrasts"]
     ]
     about = (
         "<p class=weak>Paired by seed; t intervals. Detectable: the smallest true difference that as many seeds with "
-        "this spread would tell from 0 four times in five. Underpowered: the interval spans 0.</p>"
+        "this spread would tell from 0 four times in five. Underpowered: the interval spans 0. Seeds vary the "
+        "training; held-out prompts and the noise they are drawn from are the same in every run.</p>"
     )
     return about + _table(head, rows)
 
@@ -171,7 +172,11 @@ def _settings(name: str, arm: Mapping[str, Any]) -> str:
 def _interval(one: Mapping[str, Any], *, signed: bool = False) -> str:
     sign = "+" if signed else ""
     mean = format(one["mean"], f"{sign}.4f")
-    return mean if one["low"] is None else f"{mean} [{one['low']:{sign}.4f}, {one['high']:{sign}.4f}]"
+    return (
+        mean
+        if one["low"] is None or one["low"] == one["high"]
+        else f"{mean} [{one['low']:{sign}.4f}, {one['high']:{sign}.4f}]"
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -119,5 +119,6 @@ def sentence(found: Mapping[str, Any], words: Mapping[str, str]) -> str:
     interval = f"{subject} [{difference['low']:+.4f}, {difference['high']:+.4f}] over {difference['seeds']} seeds"
     if not found["underpowered"]:
         return f"{interval}."
-    smallest = "" if detect is None else f" they would have shown a difference of {detect:.4f} four times in five"
-    return f"{interval}. Underpowered:{smallest or ' too few seeds'}."
+    if detect is None:
+        return f"{interval}. No seed shows a difference."
+    return f"{interval}. Underpowered: they would have shown a difference of {detect:.4f} four times in five."

@@ -47,10 +47,10 @@ def paired(one: Sequence[float], other: Sequence[float]) -> Interval:
 def detectable(values: Sequence[float]) -> float | None:
     """The smallest true mean that as many values with this spread would have told from 0 with a power of 80%.
 
-    (t(.975) + t(.8)) times the standard error, with n - 1 degrees of freedom; None for fewer than two values.
+    (t(.975) + t(.8)) times the standard error, with n - 1 degrees of freedom; None for values without a spread.
     """
     count = len(values)
-    if count < 2:
+    if len(set(values)) < 2:
         return None
     needed = _quantile(count, 0.5 + CONFIDENCE / 2) + _quantile(count, POWER)
     return needed * _standard_error(values, math.fsum(values) / count)
