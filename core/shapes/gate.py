@@ -1,7 +1,7 @@
 """Does it help to search only where the guess is reliable? `python -m core.shapes.gate [--json]`.
 
 The window is chosen by a measurement on prompts A (`core.shapes.measure`). On other prompts B the search confined to
-it, with as many candidates as the same NFE buys, is compared with the search in the usual window, for both readings,
+it, with as many candidates as the same NFE buys, is compared with the search at every timestep, for both readings,
 paired by prompt and seed, from the same starting noise. Both climb the learned reward; none sees the verifier.
 """
 
@@ -33,9 +33,11 @@ def compared(prompt: str, seed: int, window: tuple[float, float]) -> dict[str, E
     sigmas = shifted(ExploreConfig("-").num_steps)
     found = {}
     for name in PRESETS_COMPARED:
-        usual = ExploreConfig(prompt, seed, search=PRESETS[name], rewards={LEARNED: 1.0}, arms=())
-        found[name] = replace(usual, arms=("no_search",)) if name == PRESETS_COMPARED[0] else usual
-        found[f"{name}, gated"] = plan.gated(usual, window, sigmas, nfe_per_velocity=2)
+        everywhere = ExploreConfig(
+            prompt, seed, window_min=0.0, window_max=1.0, search=PRESETS[name], rewards={LEARNED: 1.0}, arms=()
+        )
+        found[name] = replace(everywhere, arms=("no_search",)) if name == PRESETS_COMPARED[0] else everywhere
+        found[f"{name}, gated"] = plan.gated(everywhere, window, sigmas, nfe_per_velocity=2)
     return found
 
 
@@ -109,8 +111,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="window, table and rows as one JSON object")
     parser.add_argument("--measured", type=int, default=16, help="prompts A (default: 16)")
-    parser.add_argument("--judged", type=int, default=24, help="prompts B (default: 24)")
-    parser.add_argument("--seeds", type=int, default=3, help="of prompts B (default: 3)")
+    parser.add_argument("--judged", type=int, default=20, help="prompts B (default: 20)")
+    parser.add_argument("--seeds", type=int, default=2, help="of prompts B (default: 2)")
     parser.add_argument(
         "--window", nargs=2, type=float, metavar=("LOW", "HIGH"), help="judge this one, measure nothing"
     )

@@ -1,14 +1,15 @@
 """The comparison of gated with ungated searches: same cost, paired, and its table."""
 
 from core.plan import search_nfe
-from core.schedule import shifted
-from core.shapes.gate import as_markdown, compared, summarise
+from core.schedule import in_window, shifted
+from core.shapes.gate import PRESETS_COMPARED, as_markdown, compared, summarise
 
 
 def test_every_search_has_the_same_start_reward_and_at_most_the_usual_cost() -> None:
     found = compared("a photo of a star", 3, (0.46, 0.71))
     assert set(found) == {"smart-grpo", "smart-grpo, gated", "smart-grpo-sde", "smart-grpo-sde, gated"}
     assert {(config.seed, config.prompt) for config in found.values()} == {(3, "a photo of a star")}
+    assert all(in_window(shifted(10), found[name].window_min, found[name].window_max)[0] for name in PRESETS_COMPARED)
     costs = {name: search_nfe(config, shifted(10), 2) for name, config in found.items()}
     assert costs["smart-grpo-sde, gated"] <= costs["smart-grpo-sde"] == costs["smart-grpo"]
 
