@@ -34,8 +34,7 @@ def _examine(settings: Settings, model: str, rewards: Sequence[str]) -> int:
     from app.examine import Machine, examine
     from app.toolbox import place_of_device
     from core.ceiling import matrix_product_rate
-    from core.models.loading import dtype_on
-    from core.models.placement import free_memory
+    from core.models.placement import dtype_on, free_memory
 
     torch.set_num_threads(default_threads())
     device = place_of_device(settings.device)

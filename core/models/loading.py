@@ -10,8 +10,8 @@ from transformers.utils import logging as transformers_logging
 
 from core.errors import ModelError
 from core.models.flux import FluxFlowModel
-from core.models.memory import DType, must_swap
-from core.models.placement import free_memory, put
+from core.models.memory import must_swap
+from core.models.placement import dtype_on, free_memory, put
 from core.models.previews import previewer_of
 from core.models.protocol import FlowModel
 from core.models.registry import ModelSpec
@@ -49,13 +49,3 @@ def load_folder(spec: ModelSpec, folder: Path, *, device: str = "cpu") -> FlowMo
     model = kind_of_model(pipeline, id=spec.id, swap=swap, **sizes)
     model.previewer = previewer_of(spec, dtype=dtype, device=device)
     return model
-
-
-def dtype_on(spec: ModelSpec, device: str) -> DType:
-    """The weights' type on a device: float32 on the CPU, else the model's own, or half where the GPU lacks bfloat16."""
-    kind = torch.device(device).type
-    if kind == "cpu":
-        return "float32"
-    if kind == "cuda" and spec.gpu_dtype == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return "float16"
-    return spec.gpu_dtype

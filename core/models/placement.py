@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import torch
 
 from core.microbatch import release_memory
-from core.models.memory import available_memory, fitting, sample_bytes
+from core.models.memory import DType, available_memory, fitting, sample_bytes
+from core.models.registry import ModelSpec
 
 CPU = torch.device("cpu")
 REMEMBERED = 32  # prompts; one of SD3.5 with its guidance pair takes 5 MB
@@ -69,6 +70,16 @@ def put(pipeline: Any, device: str, *, swap: bool) -> None:
     for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module) and not (swap and name.startswith("text_encoder")):
             part.to(device)
+
+
+def dtype_on(spec: ModelSpec, device: str) -> DType:
+    """The weights' type on a device: float32 on the CPU, else the model's own, or half where the GPU lacks bfloat16."""
+    kind = torch.device(device).type
+    if kind == "cpu":
+        return "float32"
+    if kind == "cuda" and spec.gpu_dtype == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "float16"
+    return spec.gpu_dtype
 
 
 def fitting_batch(model: Any, wanted: int) -> int:

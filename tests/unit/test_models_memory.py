@@ -14,9 +14,9 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from core.errors import ModelError
 from core.models import loading, memory, placement, registry
 from core.models.flux import FluxFlowModel
-from core.models.loading import dtype_on, load_folder
+from core.models.loading import load_folder
 from core.models.memory import available_memory, fitting, must_swap, need
-from core.models.placement import fitting_batch, free_memory, put
+from core.models.placement import dtype_on, fitting_batch, free_memory, put
 from core.models.registry import MODELS, ModelSpec, find
 from core.models.sd3 import SD3FlowModel
 from tests import tiny
