@@ -10,6 +10,7 @@ from typing import Any
 from app.recorder import from_numpy
 from core.config import ExploreConfig, SearchConfig
 from core.events import CandidateFinished, ExploreEvent, MeasureStarted, SiblingsMeasured
+from core.rewards.degrade import DegradedReward, read_degraded
 from core.train_events import TrainEvent
 
 log = logging.getLogger(__name__)
@@ -94,10 +95,15 @@ class Resident:
 
     def rewards(self, names: Iterable[str]) -> Mapping[str, Any]:
         """The rewards by name. Raises RewardError."""
-        for name in names:
-            if name not in self._rewards:
-                self._rewards[name] = self.toolbox.load_reward(name)
-        return {name: self._rewards[name] for name in names}
+        return {name: self._reward(name) for name in names}
+
+    def _reward(self, name: str) -> Any:
+        degraded = read_degraded(name)
+        if degraded:  # however many there are of one, its weights are here once
+            return DegradedReward(self._reward(degraded.reward), degraded, name)
+        if name not in self._rewards:
+            self._rewards[name] = self.toolbox.load_reward(name)
+        return self._rewards[name]
 
     def warm_up(self) -> None:
         """Load what a default session needs and take it once through, so that the first click does not wait for it.

@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import kstest, spearmanr
 
+from app.toolbox import Resident
 from core.config import ExploreConfig, SearchConfig
 from core.events import ArmFinished, IterationScored
 from core.explore import explore
@@ -98,6 +100,17 @@ def test_the_registry_knows_every_reward_degraded() -> None:
     assert loaded.name == "jpeg-compressibility~0.6#3"
     assert isinstance(loaded, DegradedReward) and loaded.degradation.seed == 3
     assert not usable("taste~0.6")[0] and find("taste~0.6") is None
+
+
+def test_a_worker_holds_the_weights_once_however_many_are_made_of_them() -> None:
+    loaded: list[str] = []
+    resident = Resident(SimpleNamespace(load_reward=lambda name: loaded.append(name) or Brightness()))  # type: ignore[arg-type]
+    names = ["bright~0.5", "bright~0.7#2", "bright"]
+    found = resident.rewards(names)
+    resident.rewards(names)
+    assert loaded == ["bright"]
+    assert [one.name for one in found.values()] == names
+    assert found["bright~0.5"].reward is found["bright~0.7#2"].reward is found["bright"]
 
 
 CONFIG = ExploreConfig(
