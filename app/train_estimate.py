@@ -1,5 +1,6 @@
 """How long a fine-tune will take and what memory, from what earlier ones of its model took here. No torch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,9 +44,14 @@ def planned_forwards(config: TrainConfig, sigmas: Sequence[float] | None = None)
 
 
 def _rates(config: TrainConfig, earlier: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Seconds a sample-forward by phase, each from the newest run that has it; `other` is by the picture."""
+    """Seconds a sample-forward by phase, each from the run nearest in size that has it; `other` is by the picture."""
     rates: dict[str, float] = {}
-    for run in earlier:
+    size = config.prompts_per_epoch * config.group_size
+
+    def apart(run: Mapping[str, Any]) -> float:  # pictures drawn few at a time take longer each
+        return abs(math.log(run["config"].prompts_per_epoch * run["config"].group_size / size))
+
+    for run in sorted(earlier, key=apart):
         before: TrainConfig = run["config"]
         if before.threads != config.threads or before.gradient_checkpointing != config.gradient_checkpointing:
             continue
