@@ -1,4 +1,4 @@
-"""Searches of the command line have no job and no lease: a lock says that their process lives, however it ends.
+"""What the command line runs has no job and no lease: a lock says that its process lives, however it ends.
 
 Each holds a file in the data folder while it runs, and the system frees the lock of a process that was killed. Whoever
 opens the lab next finds such a file without a holder and says in the session's record how it ended. A session whose
@@ -17,7 +17,7 @@ from storage.engine import Database
 from storage.views import record_row
 
 FOLDER = "searching"
-KILLED = "the process that ran this search ended without a word: it was killed, or its machine was"
+KILLED = "the process that ran this ended without a word: it was killed, or its machine was"
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from core.rewards import registry as rewards
 from storage.artifacts import Artifacts
 from storage.engine import Database, current_revision, head_revision, open_database
 from storage.records import artifacts_of, candidate_images, get_record, searched_steps
+from storage.runs import checkpoints_of
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "gradio", "fastapi", "sqlalchemy", "alembic", "plotly")
 KINDS = {".webp": "pictures", ".png": "pictures", ".safetensors": "tensors"}
@@ -97,17 +98,18 @@ def disk_use(folder: Path) -> dict[str, Any]:
 
 
 def record_size(database: Database, artifacts: Artifacts, record_id: str) -> int:
-    """Bytes of the stored files that a record needs: what deleting it frees, less what other records need too.
+    """Bytes of the stored files that a record needs, a fine-tune's checkpoints among them: what deleting it frees, less
+    what other records need too.
 
     NotFound for no such record. A step at a time: a read must not hold up writers for long.
     """
     with database.read() as tx:
         record = get_record(tx, record_id)["id"]
         names, steps = set(artifacts_of(tx, record)), searched_steps(tx, record)
+        size = sum(file["bytes"] for row in checkpoints_of(tx, record) for file in row.files.values())
     for step in steps:
         with database.read() as tx:
             names.update(candidate_images(tx, record, step))
-    size = 0
     for name in names:
         with contextlib.suppress(FileNotFoundError):  # one that was lost frees nothing
             size += artifacts.path(name).stat().st_size

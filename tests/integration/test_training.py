@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from app.measurements import Measurements
 from app.services import Lab
 from app.settings import Settings
+from app.status import record_size
 from app.train_runs import TrainRuns
 from app.trained import trained_id
 from core.config import SearchConfig
-from core.errors import LabError, NotFound
+from core.errors import ConfigError, LabError, NotFound
 from core.train_config import TrainConfig
 from storage import jobs, runs, tables
 from tests.fakes import fake_toolbox, load_fake_state
@@ -295,6 +297,23 @@ def test_what_was_trained_is_a_model(lab: Lab) -> None:
             tools.load_model(name)
     offered = next(one for one in lab.options()["models"] if one["name"] == f"fake+{record_id}")
     assert record_id in offered["title"] and not offered["usable"], "its base is nothing that a registry knows"
+
+
+def test_searches_and_measurements_may_use_what_was_trained(lab: Lab) -> None:
+    record_id = start(lab, model="shapes-sd3")
+    worker(lab).run_one()
+    prompt, model = "a photo of a red circle", f"shapes-sd3+{record_id}"
+    session = lab.start_session({"prompt": prompt, "model": model})
+    assert lab.config_of(session).model == model and lab.cost_estimate({"prompt": prompt, "model": model})["nfe"] > 0
+    measured = Measurements(lab).start({"prompts": [prompt], "model": model})
+    assert lab.recent(1)[0]["id"] == measured and lab.recent(1)[0]["model"] == model
+    for asked in (lab.start_session, lambda body: Measurements(lab).start({"prompts": [prompt]} | body)):
+        with pytest.raises(ConfigError) as told:
+            asked({"prompt": prompt, "model": f"{model}@1"} if asked == lab.start_session else {"model": f"{model}@1"})
+        assert "its checkpoints are of epochs 2, 4, 6" in told.value.problems["model"]
+    folder = lab.checkpoints.folder / record_id
+    held = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    assert record_size(lab.database, lab.artifacts, record_id) > held > 0
 
 
 def test_an_earlier_checkpoint_is_offered_where_it_is_asked_for(lab: Lab) -> None:
