@@ -39,7 +39,8 @@ def reuse_routes(lab: "Lab") -> APIRouter:
 
     @routes.post("/form")
     def filling(body: Body) -> dict[str, Any]:
-        return form.filling(form.from_config(body.get("config") or {}), lab.options())
+        values = form.from_config(body.get("config") or {})
+        return form.filling(values, lab.options(values["model"]))
 
     @routes.post("/settings-of-picture")
     async def settings_of_picture(request: Request) -> dict[str, Any]:

@@ -54,6 +54,10 @@ def _looking(routes: APIRouter, trainings: TrainRuns) -> None:
         found = trainings.view(record_id, None if after is None else int(after))
         return Response(status_code=204) if found is None else JSONResponse(found)
 
+    @routes.get(PREFIX + "/{record_id}/form")
+    def form(record_id: str, epoch: str | None = None) -> dict[str, Any]:
+        return {"config": trainings.lab.trained_form(record_id, epoch)}
+
     @routes.get(PREFIX + "/{record_id}/figures")
     def drawn(record_id: str, request: Request) -> dict[str, Any]:
         config, epochs, started = trainings.history(record_id)

@@ -38,7 +38,7 @@ class Fields:
 
     def filled(self, values: Mapping[str, Any]) -> str:
         """The message that fills the form: see `form.filling`."""
-        return message("fill", **_drawn_with(), **form.filling(values, self.offers))
+        return message("fill", **_drawn_with(), **form.filling(values, self.lab.options(values["model"])))
 
     def choices(self, kind: str) -> list[tuple[str, str]]:
         """(title, name) of what can be chosen."""

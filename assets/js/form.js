@@ -83,11 +83,8 @@ async function fromWindow(record) {
   return {config: explore, text: `The window that \u201c${name || prompt}\u201d recommends.`};
 }
 
-/** The settings that a fine-tune drew with, its model as it was after an epoch, and a prompt that it was never trained on. */
+/** Settings that try what a fine-tune made, as it is now or was after an epoch, on a prompt that it was never trained on. */
 async function fromTrained(record, epoch) {
-  const view = await api(`train/${encodeURIComponent(record)}`);
-  if (!view.trained_model) throw new Error('This fine-tune has no checkpoint yet.');
-  const {num_steps, guidance_scale, step_kind, noise_level, rewards, seed} = view.config, model = epoch ? `${view.model}+${view.id}@${epoch}` : view.trained_model;
-  const config = {prompt: view.prompts[0], model, num_steps, guidance_scale, step_kind, noise_level, rewards, seed};
-  return {config, text: `The model that \u201c${view.name || view.prompt}\u201d trained${epoch ? `, as it was after epoch ${epoch}` : ''}.`};
+  const {config} = await api(`train/${encodeURIComponent(record)}/form${epoch ? `?epoch=${encodeURIComponent(epoch)}` : ''}`);
+  return {config, text: `The trained model${epoch ? `, as it was after epoch ${epoch}` : ''}, on a prompt that it was never trained on.`};
 }

@@ -180,7 +180,7 @@ class FakeLab:
         """Where a picture lies."""
         return self.artifacts.path(name)
 
-    def options(self) -> dict[str, list[dict[str, Any]]]:
+    def options(self, model: str | None = None) -> dict[str, list[dict[str, Any]]]:
         """What the form offers."""
 
         def option(name: str, title: str, text: str, why_not: str = "") -> dict[str, Any]:

@@ -253,7 +253,7 @@ def test_what_it_made_is_taken_away_and_opened(page: Page, address: str, trained
     expect(links.first).to_have_attribute("href", re.compile(rf"session={watched[0]['session']}$"))
 
     page.get_by_role("link", name="Open the trained model in Explore").click()
-    expect(page.locator(".lab-said")).to_contain_text("\u201ca careful one\u201d trained", timeout=30_000)
+    expect(page.locator(".lab-said")).to_contain_text("The trained model", timeout=30_000)
     expect(page.locator("#field-model input")).to_have_value(re.compile("^a careful one"))
     expect(page.locator("#field-prompt textarea")).to_have_value(SAMPLED[0])
     page.get_by_role("button", name="Run", exact=True).click()
