@@ -51,8 +51,8 @@ def test_every_setting_has_its_sentence():
         ({"step_kind": "ode"}, "step_kind", "no noise"),
         ({"noise_source": "magic"}, "noise_source", "random, search, best_of_k"),
         ({"ema": 1}, "ema", "expected one of true, false"),
-        ({"updates_per_epoch": 9}, "updates_per_epoch", "got 9 for 8 prompts"),
-        ({"sde_window": 10}, "sde_window", "expected at most 9 steps"),
+        ({"updates_per_epoch": 9}, "updates_per_epoch", "got 9 for 6 prompts"),
+        ({"sde_window": 6}, "sde_window", "expected at most 5 steps"),
         ({"rewards": {"a": 0.0}}, "rewards", "weight other than 0"),
         ({"rewards": {"a~0.5": 1.0}}, "rewards", "expected rewards as they are"),
         ({"guidance_scale": -1}, "guidance_scale", "from 0 to 30"),
@@ -93,11 +93,12 @@ def test_the_digest_is_of_what_decides_the_weights():
 
 def test_the_window_is_consecutive_and_never_the_last_step():
     sigmas = shifted(10)
-    found = windows(replace(TrainConfig(), window_min=0.3, window_max=0.8, sde_window=2), sigmas)
+    base = replace(TrainConfig(), num_steps=10, sde_window=2)
+    found = windows(replace(base, window_min=0.3, window_max=0.8), sigmas)
     assert found == ((4, 5), (5, 6), (6, 7))
     assert windows(preset("flow-grpo-all-steps"), sigmas) == (tuple(range(9)),)
     with pytest.raises(ConfigError, match="got 1 between 0.3 and 0.5"):
-        windows(replace(TrainConfig(), window_min=0.3, window_max=0.5), sigmas)
+        windows(replace(base, window_min=0.3, window_max=0.5), sigmas)
 
 
 def test_clip_range_and_searched_members():
@@ -115,7 +116,8 @@ def test_clip_range_and_searched_members():
 
 def test_the_cost_of_an_epoch():
     sigmas = shifted(10)
-    config = replace(TrainConfig(), share_start=False, prompts_per_epoch=8, group_size=6)
+    whole = {"num_steps": 10, "sde_window": 2, "share_start": False, "prompts_per_epoch": 8, "group_size": 6}
+    config = replace(TrainConfig(), **whole)
     plain = forwards(config, sigmas, 1)
     assert (plain.rollout, plain.search, plain.update, plain.epoch) == (480, 0, 96, 576)
     searched = replace(config, noise_source="search", search=SearchConfig(), window_min=0.3, window_max=0.8)
