@@ -275,6 +275,10 @@ class Lab:
         finished = [record for record in listed if record["state"] == "succeeded"]
         return (finished or listed or [{"id": None}])[0]["id"]
 
+    def came_with_lab(self, record_id: str) -> bool:
+        """Whether a record is the session that was recorded for a first visit."""
+        return record_id == self._recorded()
+
     def _recorded(self) -> str | None:
         with self.database.read() as tx:
             known = records.mark(tx, RECORDED_MARK)

@@ -331,7 +331,7 @@ def _stop_or_leave(stop: threading.Event) -> None:
 
 def _watch_parent(stop: threading.Event) -> None:
     """The pipe closes when the parent ends, however it ended."""
-    while sys.stdin.buffer.read(1024):
+    while os.read(sys.stdin.fileno(), 1024):  # not through the buffer, whose lock would abort an interpreter that ends
         pass
     stop.set()
     time.sleep(DRAIN_SECONDS)

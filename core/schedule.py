@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+ROUNDING = 1e-6  # a scheduler works in float32: a window that ends at one of its levels holds that level
+
 
 def shifted(num_steps: int, shift: float = 3.0, num_train_timesteps: int = 1000) -> tuple[float, ...]:
     """diffusers' FlowMatchEulerDiscreteScheduler sigmas (num_steps + 1, the last 0) at a constant shift.
@@ -25,4 +27,5 @@ def in_window(sigmas: Sequence[float], window_min: float, window_max: float) -> 
     optimise the picture's grain directly.
     """
     steps = len(sigmas) - 1
-    return tuple(s < steps - 1 and window_min <= sigmas[s] <= window_max for s in range(steps))
+    low, high = window_min - ROUNDING, window_max + ROUNDING
+    return tuple(s < steps - 1 and low <= sigmas[s] <= high for s in range(steps))

@@ -47,7 +47,8 @@ class ExplorePage:
         if notice:
             notice += f". Shown instead: \u201c{view['prompt']}\u201d, session {view['id']}"
         filled = form.from_config(view["config"]) if named else form.defaults() | {"prompt": view["prompt"]}
-        opened = message("open", view=view, titles=self.fields.titles, notice=notice, first=not asked)
+        first = "" if asked else "recorded" if self.lab.came_with_lab(view["id"]) else "newest"
+        opened = message("open", view=view, titles=self.fields.titles, notice=notice, first=first)
         return [opened, self.fields.filled(filled), gr.Timer(active=_moving(view))]
 
     def run(self, *filled: Any) -> list[Any]:

@@ -26,7 +26,7 @@ export function mount({element, props, watch, trigger}) {
   const root = element.querySelector('.lab-session');
   const state = {
     view: null, titles: {}, cursor: {step: 0, iteration: 0, candidate: 0}, following: true, known: 0, ahead: [],
-    asked: null, choosing: null, finishAsked: new Set(), finishTold: [], notice: '', first: false,
+    asked: null, choosing: null, finishAsked: new Set(), finishTold: [], notice: '', first: '',
   };
   let lastPoll = Date.now(), frame = 0;
 
@@ -63,7 +63,7 @@ export function mount({element, props, watch, trigger}) {
     caution.hidden = !view || !view.caution;
     for (const node of [head.node, lead, film.node, board.node, charts.node, outcome.node]) node.hidden = !view;
     empty.hidden = Boolean(view);
-    const said = [state.notice && {text: state.notice, kind: 'bad'}, state.first && view && {text: welcome(view), kind: 'hint'}];
+    const said = [state.notice && {text: state.notice, kind: 'bad'}, state.first && view && {text: welcome(view, state.first), kind: 'hint'}];
     keyed(notice, said.filter(Boolean), one => one.kind, one => h('p', {class: `notice ${one.kind}`}, one.text));
     markRun(view);
     if (!view) return;
@@ -130,7 +130,7 @@ export function mount({element, props, watch, trigger}) {
   function open({view, titles, notice: text, first, mine}) {
     const linked = mine ? null : fromText(address.placeOf(view.id));
     Object.assign(state, {
-      view, titles: titles || {}, asked: null, choosing: null, finishAsked: new Set(), finishTold: [], ahead: [], notice: sentence(text), first: Boolean(first),
+      view, titles: titles || {}, asked: null, choosing: null, finishAsked: new Set(), finishTold: [], ahead: [], notice: sentence(text), first: first || '',
       following: !linked, known: scoredCount(view), cursor: linked ? settled(view, linked) : openingPlace(view),
     });
     if (mine) address.name(view.id);
@@ -175,8 +175,8 @@ export function mount({element, props, watch, trigger}) {
 }
 
 /** What a first visit is told about the session that it is shown. */
-function welcome(view) {
-  const shown = !view.job && view.parent ? 'A search that a fine-tune recorded while it went on.' : !view.job ? 'A search that came with the lab, recorded from beginning to end.'
+function welcome(view, first) {
+  const shown = first === 'recorded' ? 'A search that came with the lab, recorded from beginning to end.' : !view.job && view.parent ? 'A search that a fine-tune recorded while it went on.'
     : view.state === 'succeeded' ? 'The newest finished session.' : 'The newest session.';
   return `${shown} Press Run to start one of your own.`;
 }

@@ -176,6 +176,10 @@ class FakeLab:
         """What a first visit sees."""
         return self.recorded
 
+    def came_with_lab(self, record_id: str) -> bool:
+        """Whether it was recorded beforehand: it has no job."""
+        return record_id == self.recorded and self.sessions[record_id].view["job"] is None
+
     def artifact_path(self, name: str) -> Path:
         """Where a picture lies."""
         return self.artifacts.path(name)

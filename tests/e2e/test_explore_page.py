@@ -279,8 +279,12 @@ def test_a_blind_search_is_told_as_blind(page: Page, serve: Callable[[Any], str]
 def test_a_recording_is_not_called_the_newest_session(page: Page, serve: Callable[[Any], str], tmp_path: Any) -> None:
     lab = FakeLab(tmp_path)
     lab.sessions[lab.recorded or ""].view["job"] = None
-    Explore(page, serve(lab))
+    address = serve(lab)
+    Explore(page, address)
     expect(page.locator(".notice.hint")).to_contain_text("A search that came with the lab")
+    lab.came_with_lab = lambda record_id: False  # type: ignore[method-assign]  # as one from the command line
+    Explore(page, address)
+    expect(page.locator(".notice.hint")).to_contain_text("The newest finished session")
 
 
 def test_a_waiting_session_names_who_is_ahead(page: Page, site: str, lab: FakeLab) -> None:

@@ -151,3 +151,12 @@ def test_a_second_server_on_one_folder_is_refused(tmp_path: Path) -> None:
         assert second.returncode == 2 and "already serves" in second.stderr and "Traceback" not in second.stderr
     with only_server(tmp_path):
         pass
+
+
+def test_a_worker_that_ends_before_its_parent_ends_cleanly() -> None:
+    code = (
+        "import threading, time; from app.worker import _watch_parent; "
+        "threading.Thread(target=_watch_parent, args=(threading.Event(),), daemon=True).start(); time.sleep(0.3)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, cwd=ROOT) as worker:
+        assert worker.wait(timeout=60) == 0, "the thread that waits for the parent must not abort the interpreter"

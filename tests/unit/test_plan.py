@@ -1,10 +1,11 @@
 """What a search costs, and the same search confined to a window for the same cost."""
 
+import struct
 from dataclasses import replace
 
 import pytest
 
-from core.config import PRESETS, ExploreConfig, problems_of
+from core.config import PRESETS, ExploreConfig, preset_session, problems_of
 from core.errors import ConfigError
 from core.plan import batch_notes, gated, search_nfe
 from core.schedule import in_window, shifted
@@ -42,3 +43,18 @@ def test_a_window_without_a_step_is_told() -> None:
 def test_a_window_too_wide_for_the_cost_is_told() -> None:
     with pytest.raises(ConfigError, match="narrow enough"):
         gated(USUAL, (0.1, 1.0), SIGMAS, 2)
+
+
+def test_a_window_holds_the_level_that_a_scheduler_rounds() -> None:
+    exact = shifted(10)
+    rounded = tuple(struct.unpack("f", struct.pack("f", sigma))[0] for sigma in exact)
+    assert rounded != exact
+    assert in_window(exact, rounded[7], rounded[4]) == in_window(rounded, exact[7], exact[4])
+    assert sum(in_window(exact, rounded[7], rounded[4])) == 4
+
+
+def test_the_gated_preset_costs_what_searching_everywhere_costs() -> None:
+    usual = replace(USUAL, window_min=0.0, window_max=1.0)
+    preset = replace(USUAL, search=PRESETS["smart-grpo-gated"], **preset_session("smart-grpo-gated"))
+    assert preset.search == gated(usual, (0.46, 0.8), shifted(10), 2).search
+    assert search_nfe(preset, shifted(10), 2) <= search_nfe(usual, shifted(10), 2)
