@@ -55,7 +55,7 @@ class FluxFlowModel:
     @property
     def device(self) -> torch.device:
         """Where the transformer's weights are."""
-        return self.pipeline.transformer.device
+        return self.pipeline.transformer.proj_out.weight.device  # `transformer.device` walks through all layers
 
     @property
     def _dtype(self) -> torch.dtype:
