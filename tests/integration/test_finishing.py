@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from sqlalchemy import select
 
-from app import api, finishing
+from app import api, finishing, trained
 from app.pictures import METADATA_KEY
 from app.recorder import Recorder, from_numpy
 from app.search import search
@@ -43,7 +43,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 @pytest.fixture(autouse=True)
 def everything_is_usable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finishing.models, "usable", lambda name: (True, ""))
+    monkeypatch.setattr(trained.registry, "usable", lambda name: (True, ""))
     monkeypatch.setattr(finishing.rewards, "usable", lambda name: (True, ""))
 
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(lab: Lab, asked: Any, error: ty
 def test_a_model_that_is_not_here_is_told_when_it_is_asked_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     record_id = start(lab)
     worker(lab).run_one()
-    monkeypatch.setattr(finishing.models, "usable", lambda name: (False, f"{name} has no weights here"))
+    monkeypatch.setattr(trained.registry, "usable", lambda name: (False, f"{name} has no weights here"))
     with pytest.raises(LabError, match="fake has no weights here"):
         lab.finish(record_id, 4, 2, [0])
 
