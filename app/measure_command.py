@@ -16,12 +16,13 @@ from app.services import Lab
 from app.toolbox import Toolbox, torch_toolbox
 from core.events import Cost, SiblingsMeasured
 from core.measure_config import MeasureConfig, to_dict
+from core.reliability import FEWEST_PROMPTS
 from storage import reliability, sessions
 
 # What the last line of --json has of a page's view.
 _ANALYSIS = (
     *("id", "sigmas", "steps", "estimates", "rewards", "optimised", "held_out", "primary", "curves", "proxies"),
-    *("between", "realised", "hacking", "averaging", "window", "sentence", "explore", "cost"),
+    *("between", "realised", "hacking", "averaging", "window", "few_prompts", "sentence", "explore", "cost"),
 )
 
 
@@ -125,8 +126,12 @@ def table(view: Mapping[str, Any]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     window = view["window"]
-    advised = f"sigma from {window['low']:.3f} to {window['high']:.3f}" if window else "nowhere"
-    return "\n".join([*lines, "", *([view["sentence"]] if view["sentence"] else []), f"Recommended window: {advised}."])
+    advised = "nowhere"
+    if window:
+        advised = f"sigma from {window['low']:.3f} to {window['high']:.3f}, expected gain up to {window['gain']:.3f}"
+    few = f"Too few prompts for an interval or a recommendation: at least {FEWEST_PROMPTS} are needed."
+    said = [few] if view["few_prompts"] else [view["sentence"]] if view["sentence"] else []
+    return "\n".join([*lines, "", *said, f"Recommended window: {advised}."])
 
 
 def _realised(view: Mapping[str, Any], step: int, reward: str) -> float | None:

@@ -36,6 +36,7 @@ _NOTHING: dict[str, Any] = {
     "hacking": [],
     "averaging": [],
     "window": None,
+    "few_prompts": True,
     "sentence": "",
 }
 

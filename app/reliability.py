@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from core.errors import ConfigError
-from core.reliability import Reliability, analyse
+from core.reliability import FEWEST_PROMPTS, Reliability, analyse
 
 NAMES = ("proxy", "truth", "sigmas", "prompts")
 COLUMNS = (
@@ -70,6 +70,9 @@ def table(found: Reliability) -> str:
     for step, one in enumerate(found.timesteps):
         values = [(getattr(one, name), width) for _, name, width in COLUMNS]
         lines.append(f"{step + 1:>4}" + "".join(f"{_told(value):>{width + 1}}" for value, width in values))
+    ranked = [one for one in found.timesteps if math.isfinite(one.spearman_median)]
+    if ranked and not any(math.isfinite(one.spearman_low) for one in ranked):
+        lines.append(f"Too few prompts for an interval: at least {FEWEST_PROMPTS} are needed.")
     return "\n".join(lines)
 
 

@@ -17,14 +17,13 @@ from core import plan
 from core.config import PRESETS, to_dict
 from core.errors import ConfigError
 from core.measure_config import Estimate, MeasureConfig
-from core.reliability import Reliability, Timestep, analyse, mean_interval, ranks, window
+from core.reliability import FEWEST_PROMPTS, Reliability, Timestep, analyse, mean_interval, ranks, window
 from storage.engine import Database
 from storage.values import number
 
 DRAW = 5  # searches are judged as if they saw so many candidates: as many as the presets draw
 HACKING_MODE = "best"  # a real noise: its gain is the choice's alone, not that of a noise of another size
 WIDE = 0.5  # an interval wider than this says nothing about a correlation
-FEW_PROMPTS = 4  # fewer tell no interval worth a sentence
 
 
 def findings(found: Measured) -> dict[str, Any]:
@@ -55,6 +54,7 @@ def findings(found: Measured) -> dict[str, Any]:
         "hacking": hacking(found),
         "averaging": averaging(found),
         "window": advised,
+        "few_prompts": len(np.unique(found.prompts)) < FEWEST_PROMPTS,
         "sentence": sentence(found, analyses[config.primary, config.optimised], advised),
     }
 
@@ -203,7 +203,10 @@ def averaging(found: Measured) -> list[dict[str, Any]]:
 
 
 def _window(found: Measured, analyses: Mapping[tuple[str, str], Reliability]) -> dict[str, Any] | None:
-    """Where a search is recommended: {low, high, steps}; where nothing is held out, without that condition."""
+    """Where a search is recommended: {low, high, steps, gain}, with the highest expected gain in it.
+
+    Where nothing is held out, without that condition. Too few prompts for an interval recommend nothing.
+    """
     config = found.config
     own, held = (
         replace(analyses[config.primary, name], timesteps=_told(found, analyses[config.primary, name]))
@@ -214,7 +217,8 @@ def _window(found: Measured, analyses: Mapping[tuple[str, str], Reliability]) ->
         return None
     low, high = advised
     steps = [step for step, sigma in zip(found.steps, found.sigmas, strict=True) if low <= sigma <= high]
-    return {"low": low, "high": high, "steps": steps}
+    gain = max(one.expected_gain for one in own.timesteps if one.sigma is not None and low <= one.sigma <= high)
+    return {"low": low, "high": high, "steps": steps, "gain": gain}
 
 
 def _told(found: Measured, analysis: Reliability) -> tuple[Timestep, ...]:
@@ -241,7 +245,7 @@ def sentence(found: Measured, own: Reliability, advised: Mapping[str, Any] | Non
     """What is seen, from the numbers; nothing where the intervals are too wide to say it."""
     told = _told(found, own)
     sure = [one for one in told if one.spearman_high - one.spearman_low <= WIDE]
-    if len(np.unique(found.prompts)) < FEW_PROMPTS or not sure or len(sure) < len(told) / 2:
+    if not sure or len(sure) < len(told) / 2:
         return ""
     parts = []
     blank = [i for i, one in enumerate(told) if one in sure and not has_signal(one)]
@@ -284,7 +288,7 @@ def signals(found: Measured, reward: str) -> dict[int, str]:
     for step, one in zip(found.steps, _told(found, analysis), strict=False):
         if has_signal(one):
             told[step] = "signal"
-        elif one.rows >= FEW_PROMPTS and (one.constant_rows == one.rows or _narrow(one)):
+        elif one.rows >= FEWEST_PROMPTS and (one.constant_rows == one.rows or _narrow(one)):
             told[step] = "none"
     return told
 

@@ -22,6 +22,7 @@ Pairs: TypeAlias = tuple[Array, Array]  # proxy and truth of one row, finite, eq
 
 NUM_DRAWS = 400  # random draws a row, where candidates are drawn or ties must be broken
 NUM_PERMUTATIONS = 400
+FEWEST_PROMPTS = 5  # fewer, drawn again and again, give an interval that is far too narrow
 
 
 @dataclass(frozen=True)
@@ -256,9 +257,9 @@ def _choose(
 def _bootstrap_median(
     values: Array, groups: Array, num_bootstrap: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """95% interval of the median when whole groups (prompts) are drawn again; NaN for one group, which tells none."""
+    """95% interval of the median when whole groups (prompts) are drawn again; NaN for fewer than FEWEST_PROMPTS."""
     names = np.unique(groups)
-    if len(names) < 2:
+    if len(names) < FEWEST_PROMPTS:
         return math.nan, math.nan
     members = [values[groups == name] for name in names]
     table = np.full((len(names), max(map(len, members))), np.nan)
@@ -297,7 +298,7 @@ def mean_interval(
 ) -> tuple[float, float, float]:
     """Mean of values (P,) and its 95% interval when whole groups (prompts) are drawn again; NaN are left out.
 
-    One group tells no interval: its bounds are NaN.
+    Fewer groups than FEWEST_PROMPTS tell no interval: its bounds are NaN.
     """
     finite = np.isfinite(values)
     if not finite.any():
@@ -305,7 +306,7 @@ def mean_interval(
     names, index = np.unique(np.asarray(groups)[finite], return_inverse=True)
     sums, counts = np.bincount(index, weights=values[finite]), np.bincount(index)
     mean = float(sums.sum() / counts.sum())
-    if len(names) < 2:
+    if len(names) < FEWEST_PROMPTS:
         return mean, math.nan, math.nan
     drawn = np.random.default_rng(seed).integers(len(names), size=(num_bootstrap, len(names)))
     return mean, *_interval(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))

@@ -34,7 +34,7 @@ export function makeCurves({controls, move}) {
     const {view} = state;
     node.hidden = !view.rows_done;
     if (node.hidden) return;
-    const signature = JSON.stringify([view.id, view.window, Boolean(view.explore), view.state]);
+    const signature = JSON.stringify([view.id, view.window, view.few_prompts, Boolean(view.explore), view.state]);
     if (advice.dataset.signature !== signature) {
       advice.dataset.signature = signature;
       fill(advice, advise(view));
@@ -48,9 +48,10 @@ export function makeCurves({controls, move}) {
 /** What the window is, and a way to search in it; or that there is none. */
 function advise(view) {
   const so = view.state === 'succeeded' ? '' : ' so far';
+  if (view.few_prompts) return h('p', {class: 'note'}, `Too few prompts${so} for an interval, and for a recommendation: at least five are needed.`);
   if (!view.window) return h('p', {class: 'note'}, `No window can be recommended${so}: nowhere is the guess surely better than chance, the expected gain at least half its highest, and a reward gained that was not climbed.`);
-  const {low, high, steps} = view.window, where = low === high ? `\u03c3 ${number(low, 2)}` : `\u03c3 ${number(low, 2)} to ${number(high, 2)}`;
-  return [h('p', {}, h('b', {}, `Recommended${so}: ${where}`), ` (${stepsInWords(steps)}).`),
+  const {low, high, steps, gain} = view.window, where = low === high ? `\u03c3 ${number(low, 2)}` : `\u03c3 ${number(low, 2)} to ${number(high, 2)}`;
+  return [h('p', {}, h('b', {}, `Recommended${so}: ${where}`), ` (${stepsInWords(steps)}), where keeping the best-looking siblings should gain up to ${number(gain, 3)}.`),
     view.explore ? h('a', {class: 'primary', href: address(`./?from_window=${encodeURIComponent(view.id)}`)}, 'Search in this window')
       : h('p', {class: 'note'}, 'It is too wide to be searched for the cost of a usual search.')];
 }

@@ -36,7 +36,7 @@ export function makeSimulation({titles}) {
       const found = await api(`${pathOf(view)}/simulate`, {step, truth, draw: Number(draw.value)});
       if (asked !== wanted) return;
       problem.hidden = true;
-      note.textContent = `${stepName(view, step)}: from the ${view.config.num_siblings} measured siblings some are drawn at random, a strategy picks by their guesses, and the truth of what it picks is judged by ${rewardTitle(titles, truth)}. Gain over a blind pick, 95% interval over ${found.rows} rows.`;
+      note.textContent = `${stepName(view, step)}: from the ${view.config.num_siblings} measured siblings some are drawn at random, a strategy picks by their guesses, and the truth of what it picks is judged by ${rewardTitle(titles, truth)}. Gain over a blind pick${view.few_prompts ? '; too few prompts for an interval' : `, 95% interval over ${found.rows} rows`}.`;
       fill(body, tableOf(found.outcomes));
     } catch (error) {
       if (asked !== wanted) return;
@@ -50,11 +50,11 @@ export function makeSimulation({titles}) {
 }
 
 function tableOf(outcomes) {
-  const ends = outcomes.flatMap(one => [one.low, one.high, 0]).filter(value => value !== null), low = Math.min(...ends), high = Math.max(...ends);
+  const ends = outcomes.flatMap(one => [one.low, one.gain, one.high, 0]).filter(value => value !== null), low = Math.min(...ends), high = Math.max(...ends);
   const at = value => `${(100 * (value - low) / (high - low || 1)).toFixed(2)}%`;
   const bar = one => {
     const node = h('span', {class: 'bar', 'aria-hidden': 'true'}, h('i', {class: 'zero'}), h('i', {class: 'range'}), h('i', {class: 'dot'}));
-    for (const [name, value] of [['--zero', 0], ['--low', one.low], ['--high', one.high], ['--gain', one.gain]]) node.style.setProperty(name, at(value ?? 0));
+    for (const [name, value] of [['--zero', 0], ['--low', one.low ?? one.gain], ['--high', one.high ?? one.gain], ['--gain', one.gain]]) node.style.setProperty(name, at(value ?? 0));
     return node;
   };
   return h('table', {}, h('thead', {}, h('tr', {}, ['Strategy', 'Gain', '', 'Evaluations'].map(text => h('th', {scope: 'col'}, text)))),

@@ -54,9 +54,10 @@ export const GRADES = {
   agrees: 'ranked about right', near: 'some way off', misjudged: 'misjudged', unknown: 'no number',
 };
 
-/** A median with its interval. */
+/** A median with its interval, where there are prompts enough for one. */
 export function interval(middle, low, high) {
-  return middle === null || middle === undefined ? '' : `${number(middle, 2)} [${number(low, 2)}, ${number(high, 2)}]`;
+  if (middle === null || middle === undefined) return '';
+  return low === null || low === undefined ? number(middle, 2) : `${number(middle, 2)} [${number(low, 2)}, ${number(high, 2)}]`;
 }
 
 /** Timesteps in words: 5 to 8, or 3, 5 and 6. */

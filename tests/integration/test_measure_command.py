@@ -105,7 +105,7 @@ class Flags:
 def test_flags_say_what_a_page_would(tmp_path: Path) -> None:
     file = tmp_path / "prompts.txt"
     file.write_text("# mine\na photo of a star\n\n  a photo of a circle \na photo of a star\n", encoding="utf-8-sig")
-    body = read_body(Flags(prompts_file=file, seeds=2, steps=[0, 3], start_sigma=0.6, reward=[("shapes-clip", 1.0)]))
+    body = read_body(Flags(prompts_file=file, seeds=2, steps=[1, 4], start_sigma=0.6, reward=[("shapes-clip", 1.0)]))
     assert body == {
         "prompts": ["a photo of a star", "a photo of a circle"],
         "seeds": 2,
@@ -115,7 +115,8 @@ def test_flags_say_what_a_page_would(tmp_path: Path) -> None:
     }
     assert read_body(Flags(prompt_set="mixed")) == {"set": "mixed"}
     assert read_body(Flags(prompt=["a", "b"]))["prompts"] == ["a", "b"]
-    for wrong in ({}, {"prompt": ["a"], "prompt_set": "mixed"}, {"prompts_file": tmp_path / "none"}):
+    beyond = {"prompt": ["a"], "num_steps": 4, "steps": [2, 5]}
+    for wrong in ({}, {"prompt": ["a"], "prompt_set": "mixed"}, {"prompts_file": tmp_path / "none"}, beyond):
         with pytest.raises(ConfigError):
             read_body(Flags(**wrong))
 
@@ -126,6 +127,10 @@ def test_flags_say_what_a_page_would(tmp_path: Path) -> None:
         ([], "--from-array, --prompt, --prompts-file and --prompt-set"),
         (["--prompt-set", "no-such"], "expected one of mixed"),
         (["--prompt", "a photo of a star", "--num-siblings", "1"], "--num-siblings: expected a whole number from 2"),
+        (
+            ["--prompt", "a photo of a star", "--timesteps", "0", "3"],
+            "--timesteps: expected timesteps from 1 to 10, got 0",
+        ),
         (["--prompt", "a photo of a star", "--model", "sd9"], "--model: expected one of the models"),
         (["--prompt", "a photo of a star", "--start-sigma", "1.5"], "--start-sigma: expected a number from 0.01"),
     ],

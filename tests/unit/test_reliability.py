@@ -127,17 +127,15 @@ def test_one_truth_a_trajectory_is_another_quantity_and_says_so() -> None:
 def test_rows_of_one_prompt_are_drawn_together() -> None:
     proxy, truth = correlated(np.random.default_rng(8), 0.5, (40, 6, 1))
     alone = analyse(proxy, truth).timesteps[0]
-    halves = analyse(proxy, truth, prompts=[0] * 20 + [1] * 20).timesteps[0]
-    together = analyse(proxy, truth, prompts=[0] * 40).timesteps[0]
-    assert alone.spearman_low < alone.spearman_median == halves.spearman_median == together.spearman_median
-    # Two prompts can be drawn as one twice, or as both: the ends are the medians of each alone.
-    each = sorted(analyse(part, whole).timesteps[0].spearman_median for part, whole in _halved(proxy, truth))
-    assert (halves.spearman_low, halves.spearman_high) == pytest.approx(each)
-    assert np.isnan(together.spearman_low) and np.isnan(together.spearman_high), "one prompt tells no interval"
-
-
-def _halved(*arrays: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    return [tuple(each[:20] for each in arrays), tuple(each[20:] for each in arrays)]
+    # The same five rows eight times over say no more than once, where they are known to be five prompts.
+    five = analyse(proxy[:5], truth[:5]).timesteps[0]
+    many = analyse(np.tile(proxy[:5], (8, 1, 1)), np.tile(truth[:5], (8, 1, 1)), prompts=[0, 1, 2, 3, 4] * 8)
+    taken = many.timesteps[0]
+    assert (taken.spearman_low, taken.spearman_high) == (five.spearman_low, five.spearman_high)
+    assert alone.spearman_high - alone.spearman_low < five.spearman_high - five.spearman_low
+    together = analyse(proxy, truth, prompts=[0, 1, 2, 3] * 10).timesteps[0]
+    assert together.spearman_median == alone.spearman_median
+    assert np.isnan(together.spearman_low), "four prompts tell no interval, however many rows they have"
 
 
 def test_the_same_seed_gives_the_same_figures() -> None:

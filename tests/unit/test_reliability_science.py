@@ -32,6 +32,8 @@ def test_the_window_holds_the_steps_that_rank_and_gain_and_no_others() -> None:
     assert told["window"]["steps"] == [4, 5] or told["window"]["steps"] == [3, 4, 5]
     sigmas = shifted(10)
     assert (told["window"]["low"], told["window"]["high"]) == (sigmas[5], sigmas[told["window"]["steps"][0]])
+    gains = [row["expected_gain"] for row in told["curves"]["sde"]["own"]]
+    assert told["window"]["gain"] == max(gains[step] for step in told["window"]["steps"])
     narrow = findings(measured(RISING, [1, 1, 1, 1, 1, 0.1]))
     assert narrow["window"]["steps"] in ([3, 4], [4]), "a step that gains little is not recommended"
 
@@ -101,12 +103,17 @@ def test_the_sentence_is_silent_where_too_little_is_known() -> None:
     assert none.endswith("no timestep can be recommended for a search.") and "to be gained" not in none
 
 
-def test_one_prompt_tells_no_interval() -> None:
-    row = findings(measured(RISING, config=config_of(1, 3, steps=tuple(range(6)))))["curves"]["sde"]["own"][5]
+def test_few_prompts_tell_no_interval_and_recommend_nothing() -> None:
+    told = findings(measured(RISING, config=config_of(4, 3, steps=tuple(range(6)))))
+    row = told["curves"]["sde"]["own"][5]
     assert row["spearman_low"] is None and row["spearman_median"] > 0.5
-    assert math.isnan(mean_interval(np.array([1.0, 2.0]), np.array([0, 0]))[1])
-    mean, low, high = mean_interval(np.array([1.0, 3.0, math.nan, 5.0]), np.array([0, 1, 2, 2]))
-    assert (mean, low, high) == (3.0, 1.0, 5.0)
+    assert told["few_prompts"] and told["window"] is None and told["sentence"] == ""
+    assert all(one["low"] is None and one["gain"] is not None for one in told["realised"])
+    assert not findings(measured(RISING, config=config_of(5, steps=tuple(range(6)))))["few_prompts"]
+    assert math.isnan(mean_interval(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([0, 1, 2, 3, 3]))[1])
+    values = np.array([1.0, 1.0, 1.0, 1.0, math.nan, 5.0, 5.0])
+    mean, low, high = mean_interval(values, np.array([0, 1, 2, 3, 3, 4, 4]))
+    assert mean == pytest.approx(14 / 6) and 1.0 <= low < mean < high <= 5.0
 
 
 def test_rewards_that_are_not_finite_are_none_and_break_nothing() -> None:
