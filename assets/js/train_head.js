@@ -2,7 +2,7 @@
 import {h, fill, address} from './dom.js';
 import {driveButton} from './drive.js';
 import {moment, stateWord, timeLeft} from './states.js';
-import {LIVE, plural} from './words.js';
+import {LIVE, modelTitle, plural} from './words.js';
 import {copyText} from './reuse.js';
 import {LEAD, NUMBERS, awaited, explanation, headline, statusOf, titleOf} from './train_words.js';
 
@@ -44,8 +44,8 @@ export function makeHead({titles, acts}) {
     chip.textContent = stateWord(view.state, mode);
     name.textContent = titleOf(view);
     const trained = Object.keys(c.rewards).filter(one => c.rewards[one]).map(one => titles[one] || one).join(' + ');
-    const facts = [view.name && view.preset, titles[view.model] || view.model, plural(c.epochs, 'epoch'), `${c.prompts_per_epoch} \u00d7 ${c.group_size} pictures`, `trained on ${trained}`, `seed ${c.seed}`, moment(view.created)];
-    meta.textContent = facts.filter(Boolean).map(fact => fact.replaceAll(' ', '\u00a0')).join(' \u00b7 ');
+    const facts = [view.name && view.preset, modelTitle(view.model, titles), plural(c.epochs, 'epoch'), `${c.prompts_per_epoch} \u00d7 ${c.group_size} pictures`, `trained on ${trained}`, `seed ${c.seed}`, moment(view.created)];
+    meta.textContent = facts.filter(Boolean).map(fact => (fact.length > 40 ? fact : fact.replaceAll(' ', '\u00a0'))).join(' \u00b7 ');
     bar.style.width = `${(100 * (view.progress || 0)).toFixed(1)}%`;
     progress.setAttribute('aria-valuenow', Math.round(100 * (view.progress || 0)));
     progress.classList.toggle('idle', !active);

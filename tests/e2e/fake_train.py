@@ -54,6 +54,7 @@ class FakeRuns:
     def queued(self, *, name: str | None = None, **changes: Any) -> str:
         """A fine-tune that waits."""
         usual = {"epochs": 40, "eval_every": 5, "sample_every": 10, "checkpoint_every": 10, "noise_source": "search"}
+        usual |= {"num_steps": 10, "sde_window": 2, "rewards": {"shapes-verifier": 1.0, "shapes-clip": 0.0}}
         config = replace(TrainConfig(), **usual | changes)
         with self.kept.lab.database.write() as tx:
             record_id = runs.create(tx, config, name=name)

@@ -129,7 +129,8 @@ def test_problems_stand_beside_their_fields_and_nothing_is_lost(page_with_errors
     unfold(page)
     field(page, "lora_rank").fill("")
     page.locator(".train-form details.more").evaluate_all("all => all.forEach(one => { one.open = false; })")
-    page.get_by_label("Weight of Shapes verifier (partial credit)").fill("0")
+    for weight in page.locator(".weight input").all():
+        weight.fill("0")
     page.get_by_role("button", name="Train", exact=True).click()
     expect(wrong(page, "epochs")).to_contain_text("expected a whole number from 1")
     expect(wrong(page, "lora_rank")).to_contain_text("got nothing")
