@@ -35,7 +35,7 @@ def reuse_routes(lab: "Lab") -> APIRouter:
         try:
             return estimated(lab, form.to_config(body))
         except ConfigError as error:  # half-written is how a form usually is: no fault that a browser should log
-            return {"problem": str(error)}
+            return {"problem": str(error), "problems": form.explain(error.problems)}
 
     @routes.post("/form")
     def filling(body: Body) -> dict[str, Any]:

@@ -34,7 +34,9 @@ export function mount({element, props, watch, trigger}) {
   async function estimate(values) {
     const mine = ++asked;
     const told = await api('form/estimate', values).catch(() => null);
-    if (mine === asked) show(told && !told.problem ? told : null);
+    if (mine !== asked) return;
+    show(told && !told.problem ? told : null);
+    if (told) window.dispatchEvent(new CustomEvent('lab:checked', {detail: told.problems || []}));
   }
 
   /** A form that cannot run yet has no cost; what is wrong with it is told when it is sent. */

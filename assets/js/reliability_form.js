@@ -1,6 +1,7 @@
 // The form of page Reliability: what to measure, what that will cost, and what is wrong with it beside each field.
 import {h, fill} from './dom.js';
 import {api} from './api.js';
+import {attention, showField} from './attention.js';
 import {promptFile} from './prompt_file.js';
 import {duration} from './reuse.js';
 import {plural} from './words.js';
@@ -15,7 +16,7 @@ export function makeForm({facts, run}) {
   const {sets, help, defaults} = facts, fields = {};
   const cost = h('p', {class: 'cost', 'aria-live': 'polite'}), general = h('p', {class: 'problem', role: 'alert'});
   const go = h('button', {type: 'submit', class: 'primary run'}, 'Run');
-  let waiting = 0, asked = 0, heldOutTouched = false;
+  let waiting = 0, asked = 0, heldOutTouched = false, others = [];
 
   const add = (name, label, control, read, write, text = help[name] || '') => {
     const id = `rel-${name}`, problem = h('span', {class: 'wrong', id: `${id}-wrong`, role: 'alert'});
@@ -97,8 +98,18 @@ export function makeForm({facts, run}) {
     const elsewhere = Object.entries(problems).filter(([name]) => !(name in fields) || fields[name].node.hidden);
     const advanced = node.querySelector('.more');
     if (advanced.querySelector('.bad')) advanced.open = true;
-    general.textContent = elsewhere.length ? elsewhere.map(([name, words]) => `${name}: ${words}`).join('; ') : Object.keys(problems).length ? '' : detail;
-    node.querySelector('.bad input, .bad select, .bad textarea')?.focus();
+    others = Object.keys(problems).length ? elsewhere.map(([name, words]) => `${name}: ${words}`) : detail ? [detail] : [];
+    sum();
+    const [first] = badOnes();
+    if (first) showField(first);
+  }
+
+  const badOnes = () => [...node.querySelectorAll('.field.bad')].filter(one => !one.hidden);
+
+  /** Beside Run: how many fields are marked, and what belongs to no field. */
+  function sum() {
+    const count = badOnes().length;
+    general.textContent = [count ? attention(count) : '', ...others].filter(Boolean).join(' ');
   }
 
   function changed() {
@@ -117,7 +128,7 @@ export function makeForm({facts, run}) {
 
   node.addEventListener('input', event => {
     const field = event.target.closest('[data-field]');
-    if (field && field.classList.contains('bad')) { field.classList.remove('bad'); field.querySelector('.wrong').textContent = ''; }
+    if (field && field.classList.contains('bad')) { field.classList.remove('bad'); field.querySelector('.wrong').textContent = ''; others = []; sum(); }
     if (field && field.dataset.field === 'held_out') heldOutTouched = true;
     if (field && field.dataset.field === 'set') {
       const named = sets.find(one => one.name === fields.set.read());
@@ -127,12 +138,13 @@ export function makeForm({facts, run}) {
   });
   node.addEventListener('submit', async event => {
     event.preventDefault();
-    const {body, problems} = toBody(filled(), sets);
+    const {body, problems} = toBody(filled(), sets), unread = Object.keys(problems).length;
     tell(problems);
-    if (Object.keys(problems).length) return;
     go.disabled = true;
     try {
-      await run(body);
+      // the lab says what is wrong with the other fields, so that nothing is told in two goes
+      if (unread) tell({...await api('reliability/estimate', body).then(() => ({}), error => error.problems || {}), ...problems});
+      else await run(body);
     } catch (error) {
       tell(error.problems || {}, error.message);
     }

@@ -54,6 +54,9 @@ export function toBody(filled, sets) {
     estimates: filled.estimates, steps: read('steps', readSteps), start_sigma: filled.start_sigma >= 1 ? null : filled.start_sigma,
     num_steps: filled.num_steps, step_kind: filled.step_kind, num_elites: filled.num_elites,
   };
+  const steps = body.steps || [], beyond = steps.find(step => filled.num_steps > 0 && step >= filled.num_steps);
+  if (beyond !== undefined) problems.steps = `expected timesteps from 1 to ${filled.num_steps}, got ${beyond + 1}`;
+  else if (new Set(steps).size < steps.length) problems.steps = 'expected every timestep once';
   if (filled.held_out) body.held_out = filled.held_out.filter(name => name !== filled.reward);
   for (const name of ['noise_level', 'guidance_scale']) if (filled[name] !== null) body[name] = filled[name];
   const name = filled.name.trim() || (named ? `${title(named.name)}${prompts.length < all.length ? `, the first ${prompts.length}` : ''}` : '');

@@ -181,11 +181,8 @@ function welcome(view, first) {
   return `${shown} Press Run to start one of your own.`;
 }
 
-/** While a session is on its way another one would only wait behind it. */
+/** While a session is on its way another one is queued behind it. */
 function markRun(view) {
-  const button = document.querySelector('#run');
-  if (!button) return;
-  const busy = Boolean(view) && ['pending', 'running'].includes(view.state);
-  button.disabled = busy;
-  button.title = busy ? 'A session is running; stop it or wait for its end' : '';
+  const button = document.querySelector('#run'), words = view && ['pending', 'running'].includes(view.state) ? 'Add to the queue' : 'Run';
+  if (button && button.textContent !== words) button.textContent = words;
 }

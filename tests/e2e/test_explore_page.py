@@ -47,14 +47,14 @@ def test_a_run_grows_before_ones_eyes_and_ends(page: Page, site: str) -> None:
     shown = Explore(page, site)
     shown.write_prompt("a photo of two green triangles")
     shown.run()
-    expect(page.locator("#run")).to_be_disabled()
+    expect(page.locator("#run")).to_have_text("Add to the queue")
     expect(shown.status).to_have_text(re.compile(r"Step \d+ of 10, iteration \d of 5, \d+ velocity evaluations\."))
     expect(page.locator(".cell.current .badge")).to_be_visible()
     shown.expect_state("succeeded", 60_000)
     expect(page.locator(".prompt")).to_have_text("a photo of two green triangles")
     expect(shown.status).to_contain_text("Finished in")
     expect(page.locator(".arm.missing")).to_have_count(0)
-    expect(page.locator("#run")).to_be_enabled()
+    expect(page.locator("#run")).to_have_text("Run")
 
 
 def test_pause_step_continue(page: Page, site: str, unhurried: FakeLab) -> None:
@@ -116,7 +116,7 @@ def test_stop_keeps_what_was_found(page: Page, site: str, unhurried: FakeLab) ->
     shown.expect_state("cancelled")
     expect(shown.status).to_contain_text("is kept")
     expect(shown.rows.first).to_be_visible()
-    expect(page.locator("#run")).to_be_enabled()
+    expect(page.locator("#run")).to_have_text("Run")
     assert (record, "cancel") in unhurried.commands
 
 
@@ -149,8 +149,17 @@ def test_bad_fields_are_told_beside_the_form_and_nothing_is_lost(page: Page, sit
     expect(page.locator(".lab-problems")).to_contain_text(
         "Seed: expected a whole number from 0 to 2,147,483,647, got nothing"
     )
+    expect(page.locator(".lab-problems p")).to_have_text("3 fields need attention.")
     expect(page.locator("#field-num_steps")).to_have_class(re.compile("lab-bad"))
     expect(shown.field("num_steps")).to_have_value("1.5")
+    expect(shown.field("prompt")).to_be_focused()
+    expect(shown.field("prompt")).to_be_in_viewport()
+    shown.field("num_steps").fill("12")
+    expect(problems).to_have_count(2)
+    expect(page.locator("#field-num_steps")).not_to_have_class(re.compile("lab-bad"))
+    shown.field("num_steps").fill("1.5")
+    expect(page.locator(".lab-form .cost.unknown")).to_be_visible()
+    expect(problems).to_have_count(2)  # told when it is sent
     expect(page.locator(".prompt")).to_be_visible()
     assert len(unhurried.sessions) == before
     shown.write_prompt("a photo of a red star")
@@ -169,7 +178,31 @@ def test_a_problem_in_a_folded_field_unfolds_it(page: Page, site: str) -> None:
     expect(shown.field("seed")).to_be_hidden()
     page.click("#run")
     expect(page.locator(".lab-problems")).to_contain_text("got floor(0.1 * 5) = 0")
-    expect(shown.field("search.elite_fraction")).to_be_visible()
+    expect(shown.field("search.elite_fraction")).to_be_focused()
+    expect(shown.field("search.elite_fraction")).to_be_in_viewport()
+    shown.fill("search.num_candidates", "20")  # a tenth of these is something
+    expect(page.locator(".lab-problems")).to_be_empty()
+    expect(page.locator(".lab-bad")).to_have_count(0)
+
+
+def test_the_closed_form_fits_its_column(page: Page, site: str) -> None:
+    Explore(page, site)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    wide = "[...document.querySelectorAll('#form, #form *')].filter(one => one.scrollWidth > one.clientWidth"
+    assert page.evaluate(f"{wide} && /auto|scroll/.test(getComputedStyle(one).overflowX)).length") == 0
+
+
+def test_a_search_is_queued_behind_the_one_that_runs(page: Page, site: str, unhurried: FakeLab) -> None:
+    shown = Explore(page, site)
+    first = shown.run()
+    expect(page.locator("#run")).to_have_text("Add to the queue")
+    shown.write_prompt("a photo of a black square")
+    second = shown.run()
+    assert second != first
+    expect(page.locator(".prompt")).to_have_text("a photo of a black square")
+    for record in (first, second):
+        unhurried.command(record, "cancel")
+    expect(page.locator("#run")).to_have_text("Run")
 
 
 def test_a_preset_fills_its_fields_and_a_change_is_named(page: Page, site: str, unhurried: FakeLab) -> None:

@@ -202,14 +202,51 @@ def test_problems_stand_beside_their_fields_and_nothing_is_lost(page_with_errors
     page.get_by_role("button", name="Run", exact=True).click()
     expect(wrong(page, "prompts")).to_contain_text("expected a prompt a line")
     expect(wrong(page, "steps")).to_contain_text("got \u201c3-x\u201d")
+    told = page.locator(".rel-form .foot .problem")
+    expect(told).to_have_text("2 fields need attention.")
+    expect(field(page, "prompts")).to_be_focused()
     field(page, "prompts").fill("a photo of a red circle")
     field(page, "steps").fill("3-40")
     field(page, "num_siblings").fill("1")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(wrong(page, "num_siblings")).to_contain_text("expected a whole number from 2")
-    expect(wrong(page, "steps")).to_contain_text("timesteps from 0 to 9")
+    expect(wrong(page, "steps")).to_contain_text("timesteps from 1 to 10, got 11")
     expect(wrong(page, "prompts")).to_be_empty()
     expect(field(page, "prompts")).to_have_value("a photo of a red circle")
+    field(page, "num_siblings").fill("5")
+    expect(told).to_have_text("1 field needs attention.")
+    field(page, "steps").fill("")
+    expect(told).to_be_empty()
+
+
+def test_a_bad_field_is_scrolled_to_and_told_at_run(page_with_errors: Page, address: str) -> None:
+    page = page_with_errors
+    page.set_viewport_size({"width": 1440, "height": 900})
+    opened(page, address)
+    go = page.get_by_role("button", name="Run", exact=True)
+    expect(go).to_be_in_viewport(ratio=1)
+    problem = page.locator(".rel-form .foot .problem")
+    for name, value in (
+        ("steps", "99-1"),
+        ("num_siblings", "1e9"),
+        ("num_elites", "0"),
+        ("num_steps", "1"),
+        ("noise_level", "-3"),
+        ("guidance_scale", "1e6"),
+        ("seeds", "99999999999"),
+        ("count", "0"),
+    ):
+        before = field(page, name).input_value()
+        field(page, name).evaluate("field => { const more = field.closest('details'); if (more) more.open = true; }")
+        field(page, name).fill(value)
+        go.click()
+        expect(wrong(page, name)).to_contain_text("expected")
+        expect(problem).to_have_text("1 field needs attention.")
+        expect(field(page, name)).to_be_focused()
+        expect(field(page, name)).to_be_in_viewport()
+        expect(wrong(page, name)).to_be_in_viewport()
+        field(page, name).fill(before)
+        expect(problem).to_be_empty()
 
 
 def test_a_file_of_prompts_is_read_and_checked(page_with_errors: Page, address: str) -> None:
