@@ -28,6 +28,7 @@ function start() {
   let timer = 0, resting = 0, turn = 0;
 
   fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Train'), form.node), stage);
+  for (const part of parts) part.node.hidden = true; // until there is something to show, or to press
 
   function draw() {
     const {view} = state;
