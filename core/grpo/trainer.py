@@ -239,7 +239,7 @@ class _Run:
         self.epoch = self.stored_epoch = state["epoch"]
         self.cost, self.elapsed = Cost(**state["cost"]), state["elapsed"]
         self.history = [dict(one) for one in state["history"]]
-        self.told = diagnose(self.history, self.config)
+        self.told = ()  # what was found may have been cut off before it was told: it is told again
 
 
 def _due(number: int, every: int) -> bool:

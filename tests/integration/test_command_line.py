@@ -216,7 +216,7 @@ def test_settings_come_from_flags_then_from_the_environment(tmp_path: Path) -> N
     assert read_settings(str(tmp_path / "b"), {}).database == str(tmp_path / "b" / "lab.sqlite")
     with pytest.raises(ConfigError, match="LAB_DATABASE_URL: expected an address such as postgresql://"):
         read_settings(str(tmp_path), {"LAB_DATABASE_URL": "lab.sqlite"})
-    with pytest.raises(ConfigError, match="expected one of auto, cpu, cuda, got 'tpu'"):
+    with pytest.raises(ConfigError, match="expected one of auto, cpu, cuda, mps, got 'tpu'"):
         read_settings(str(tmp_path), {"LAB_DEVICE": "tpu"})
 
 

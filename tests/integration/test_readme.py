@@ -30,7 +30,9 @@ def test_the_plugin_example_keeps_to_the_rules(tmp_path: Path) -> None:
     assert "redness" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "search", "show", "export", "reliability", "doctor", "download", "check-plugin"])
+@pytest.mark.parametrize(
+    "command", ["serve", "search", "show", "export", "reliability", "doctor", "download", "check-plugin"]
+)
 def test_commands_it_names_exist(command: str) -> None:
     assert f"-m app {command}" in README
     done = subprocess.run([sys.executable, "-m", "app", command, "--help"], cwd=ROOT, capture_output=True, text=True)
