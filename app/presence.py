@@ -89,7 +89,7 @@ def read_presence(folder: Path) -> dict[str, Any]:
 
 
 _TEXTS = {
-    "ready": "The worker is ready: it takes the next job at once.",
+    "ready": "The worker is ready: it takes the next job as soon as it is free.",
     "starting": "The worker is starting: it loads the model. Jobs wait until it is ready.",
     "gone": (
         "The worker has ended, and jobs wait. The lab starts another by itself within seconds; "

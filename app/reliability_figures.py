@@ -1,7 +1,7 @@
 """Charts of a measurement: pure functions to Plotly figures, made as the plain JSON that they are.
 
 Points of the charts by timestep carry `customdata` [step, None, None] as a session's do, those of the scatter
-[row, sibling]. What is shown counts from 1; the recommended window is shaded.
+[row, sibling]. What is shown counts from 1; a bar at the top marks the recommended window.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ Figure = dict[str, Any]
 Row = Mapping[str, Any]
 MANY = 2_000  # from here on the graphics card draws the dots
 MISJUDGED = 0.6  # siblings ranked apart by more than this share of the others stand out
-SHADED = "Shaded: where a search is recommended."
+BAR = "The bar at the top: where a search is recommended."
 COLOURS = {
     "sde": "search",
     "literal": "ode",
@@ -64,7 +64,10 @@ def curve_figure(found: Measured, findings: Row, chosen: Row, theme: Theme) -> F
         best = max(known, key=lambda row: row["spearman_median"])
         title = f"The guess ranks siblings best at {_place(best)}: {short(best['spearman_median'])}"
     drawn = _by_step(found, findings, chosen, theme, title, "Rank correlation with the truth")
-    drawn["yaxis"] |= {"range": [-0.5, 1.05], "dtick": 0.25}
+    shown = [row["spearman_median"] for one in findings["curves"].values() for row in one["own"]]
+    shown += [row["spearman_low"] for row in rows]
+    lowest = min((value for value in shown if value is not None), default=0.0)
+    drawn["yaxis"] |= {"range": [min(-0.5, lowest - 0.05), 1.05], "dtick": 0.25}
     return {"data": data, "layout": drawn}
 
 
@@ -150,13 +153,13 @@ def distance_figure(
 
 
 def _by_step(found: Measured, findings: Row, chosen: Row, theme: Theme, title: str, y: str) -> dict[str, Any]:
-    """The layout of a chart by step: the recommended window is shaded."""
+    """The layout of a chart by step, with the recommended window as a bar at the top: bands fill the space below."""
     window = findings["window"]
-    drawn = layout(theme, title, "Step", y, axis="step", step=chosen["step"], note=SHADED if window else None)
+    drawn = layout(theme, title, "Step", y, axis="step", step=chosen["step"], note=BAR if window else None)
     drawn["xaxis"] |= whole_ticks(found.config.base.num_steps)
     drawn["shapes"] = [
-        {"type": "rect", "xref": "x", "yref": "paper", "x0": step + 0.5, "x1": step + 1.5, "y0": 0, "y1": 1}
-        | {"layer": "below", "fillcolor": theme.accent_soft, "line": {"width": 0}}
+        {"type": "rect", "xref": "x", "yref": "paper", "x0": step + 0.5, "x1": step + 1.5, "y0": 0.97, "y1": 1}
+        | {"layer": "above", "fillcolor": theme.accent, "line": {"width": 0}}
         for step in (window or {"steps": ()})["steps"]
     ]
     return drawn

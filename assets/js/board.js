@@ -2,13 +2,13 @@
 //
 // A move of the cursor draws nothing anew: it toggles classes. Rows are made again only when their own content changes.
 import {h, fill, keyed} from './dom.js';
-import {LIVE, number, numElites, optimisedTitle, plural, stepTitle, total} from './words.js';
-import {detailed, isSearched, iterationsOf, sizeOf, stepRow, stepUnderWay, stepsOf} from './view.js';
+import {LIVE, estimatorOf, guessWords, number, numElites, optimisedTitle, plural, stepTitle, total} from './words.js';
+import {detailed, isSearched, iterationsOf, keptByHand, sizeOf, stepRow, stepUnderWay, stepsOf} from './view.js';
 import {moved} from './cursor.js';
 import {FOLD_OVER, NUMBERS, emptyRow, makeRow, plainRow, rowItem, usedRow} from './rows.js';
 import {finishesOf, placeKey, rowSentence, waitingOf} from './finish.js';
 import {galleryItems, popoverFacts, usedText} from './gallery.js';
-import {choosable, isReady, makeChooser} from './chooser.js';
+import {choosable, isReady, makeChooser, pastWords} from './chooser.js';
 import {makeInspector} from './inspector.js';
 import {makePopover} from './popover.js';
 import {makeSignal} from './signal.js';
@@ -18,7 +18,7 @@ const IN_A_LINE = 8, IN_MANY_LINES = 10, POOLED = 80;
 /** `acts`: move(place), enlarge(items, key, moved), finish(places), follow(), choose(row), tick(candidate), keep(then), leave(), help(). */
 export function makeBoard(acts) {
   const parts = frame(acts), {node, title, note, back, on, legend, rows, bench, sorts} = parts;
-  const popover = makePopover(cell => popoverFacts(now, placeOf(cell)));
+  const popover = makePopover(cell => (now.choosing && !pinned ? null : popoverFacts(now, placeOf(cell)))); // it would lie over what is ticked
   const chooser = makeChooser({send: acts.keep, leave: acts.leave});
   const inspector = makeInspector({
     enlarge: key => open(key === 'used' ? 'used' : placeKey(now.cursor)), enlargeFinish: () => open(`${placeKey(now.cursor)}/finished`),
@@ -39,6 +39,9 @@ export function makeBoard(acts) {
   for (const button of sorts) button.addEventListener('click', () => { sort = button.dataset.sort; draw(now); });
   rows.addEventListener('click', clicked);
   node.addEventListener('keydown', pressed);
+  document.addEventListener('keydown', event => {
+    if (event.target === document.body && (event.key === '?' || event.key === 'Escape')) pressed(event); // nothing else has the focus
+  });
 
   function clicked({target, clientX}) {
     const row = target.closest('.row[data-iteration]'), one = target.closest('.candidate[data-candidate]'), onDots = target.closest('.dots');
@@ -95,7 +98,7 @@ export function makeBoard(acts) {
     describe(note, view, cursor.step);
     parts.help.hidden = legend.hidden = parts.tools.hidden = !found.length;
     bench.classList.toggle('bare', !found.length);
-    explain(legend, view, titles);
+    explain(legend, view, titles, found.some(row => keptByHand(view, row)));
     signal.draw(view, cursor.step, found.length ? rows : null);
     drawRows(found);
     for (const button of sorts) button.setAttribute('aria-pressed', String(button.dataset.sort === sort));
@@ -130,6 +133,7 @@ export function makeBoard(acts) {
     const {view, cursor, finishAsked, choosing} = now, done = finishesOf(view), waiting = waitingOf(view, finishAsked);
     const ready = isReady(view, choosing), place = ready ? `${choosing.step}/${choosing.iteration}` : '';
     parts.choose.hidden = Boolean(choosing) || !choosable(view);
+    parts.past.textContent = choosing ? '' : pastWords(view);
     parts.choose.textContent = view.state === 'paused' ? 'Choose the kept ones yourself' : 'Pause and choose the kept ones yourself';
     for (const node of rows.children) {
       if (!node.labCells) continue;
@@ -210,6 +214,7 @@ function frame(acts) {
   const sorts = [['index', 'by index'], ['reward', 'by reward']].map(([name, text]) => h('button', {type: 'button', class: 'part', data: {sort: name}}, text));
   const keys = h('button', {type: 'button', class: 'chip keys', title: 'Keys on the board', onclick: acts.help}, '? keys');
   const choose = h('button', {type: 'button', class: 'chip choose', onclick: () => acts.choose()});
+  const past = h('p', {class: 'past'});
   const tools = h('div', {class: 'tools'}, choose, h('span', {class: 'segment', role: 'group', 'aria-label': 'Order of the candidates'}, sorts), keys);
   const legend = h('p', {class: 'legend'});
   const rows = h('div', {class: 'rows', role: 'grid', tabindex: 0, 'aria-label': 'Candidates, a row an iteration. Arrow keys move the cursor, question mark shows all keys.'});
@@ -217,8 +222,8 @@ function frame(acts) {
   const help = h('details', {class: 'help'}, h('summary', {}, 'What the numbers mean'),
     h('dl', {}, NUMBERS.map(([name, text]) => [h('dt', {}, name), h('dd', {}, text)])));
   const node = h('section', {class: 'panel board', 'aria-label': 'Candidates'},
-    h('div', {class: 'panel-head'}, h('div', {class: 'pager'}, back, title, on), tools, note), legend, bench);
-  return {node, title, note, back, on, sorts, tools, legend, rows, bench, help, choose};
+    h('div', {class: 'panel-head'}, h('div', {class: 'pager'}, back, title, on), tools, note), past, legend, bench);
+  return {node, title, note, back, on, sorts, tools, legend, rows, bench, help, choose, past};
 }
 
 /** A candidate's corner: the true reward of its finished picture, or that it is on its way. */
@@ -235,7 +240,7 @@ function rowKey(row) {
 }
 
 function describe(note, view, step) {
-  if (step < 0) return fill(note, 'Before the first step, at \u03c3 1: each candidate is a whole starting noise, shown as the model\u2019s first guess from it.');
+  if (step < 0) return fill(note, `Before the first step, at \u03c3 1: each candidate is a whole starting noise, shown as ${estimatorOf(view) === 'full' ? 'the picture that it ends as without further noise' : guessWords(view)}.`);
   const scored = iterationsOf(view, step)[0], over = scored && scored.over_noise > 1.0005
     ? ` Candidates are scored as the paper prints it: with ${number(scored.over_noise, 2)} times the noise that \u03c3 stands for (so the guess is blurrier than it need be).` : '';
   const excess = h('span', {class: view.excess_std[step] > 0 ? 'hinted' : null, title: view.excess_std[step] > 0 ? 'Noise that nobody removes later; it ends as grain.' : null},
@@ -244,12 +249,12 @@ function describe(note, view, step) {
 }
 
 /** What frames, stars and numbers mean. */
-function explain(legend, view, titles) {
+function explain(legend, view, titles, byHand) {
   const {selection, num_iterations: n, num_candidates: k} = view.config.search, t = numElites(view);
   const end = selection === 'bottom' ? 'worst' : 'best', which = selection === 'random' ? `${t} drawn blindly, whatever their rewards` : t === 1 ? `the ${end} one` : `the ${end} ${t}`;
   const scale = view.config.reward_sum === 'normalised' && selection !== 'random' ? ' with each reward on the scale of its own spread' : '';
   const goal = n > 1 ? 'from which the next iteration is drawn' : 'from which the step\u2019s noise is made';
-  fill(legend, h('span', {class: 'key elite'}, `kept: ${which}${scale}, ${goal}`), h('span', {class: 'key best'}, 'highest of its iteration'),
+  fill(legend, h('span', {class: 'key elite'}, `kept: ${byHand ? 'chosen by hand where a row says so, else ' : ''}${which}${scale}, ${goal}`), h('span', {class: 'key best'}, 'highest of its iteration'),
     h('span', {}, 'Numbers', h('span', {class: 'of-dots'}, ' and dots'), `: ${optimisedTitle(view, titles)}`), h('span', {class: 'key middle of-dots'}, 'line: mean'),
     view.finishes && view.finishes.length ? h('span', {class: 'key done'}, 'in the corner: reward of the finished picture') : null,
     k > FOLD_OVER ? h('span', {}, 'Dots show all candidates, folded ones too') : null);

@@ -9,6 +9,13 @@ export function choosable(view) {
   return row && LIVE.includes(view.state) && view.state !== 'pending' && !stepRow(view, row.step) ? row : null;
 }
 
+/** Why nothing can be chosen where a session stands between two steps. */
+export function pastWords(view) {
+  const row = newestRow(view);
+  if (!row || view.state !== 'paused' || choosable(view)) return '';
+  return `${stepTitle(row.step)} is taken with what was kept; press Step, and the next candidates can be chosen.`;
+}
+
 /** `choosing` is {step, iteration, chosen: Set} or null; `send(then)` sends the choice, `leave` drops it. */
 export function makeChooser({send, leave}) {
   const text = h('p');
@@ -21,7 +28,9 @@ export function makeChooser({send, leave}) {
     node.hidden = !choosing;
     if (!choosing) return;
     const row = choosable(view), ready = isReady(view, choosing), count = choosing.chosen.size;
-    const goal = row && row.iteration + 1 < view.config.search.num_iterations ? 'that should steer the next ones' : 'of which the noise of this step should be made';
+    const {num_iterations: n, result} = view.config.search;
+    const goal = row && row.iteration + 1 < n ? 'that should steer the next ones'
+      : result === 'best' ? 'to be kept (the noise of this step is the one with the highest score all the same)' : 'of which the noise of this step should be made';
     text.textContent = ready ? `${stepTitle(row.step)}, iteration ${row.iteration + 1}: tick the candidates ${goal}. ${count ? `${plural(count, 'candidate')} ticked` : 'Tick at least one'}${row.elites.length ? `; the search itself would keep ${row.elites.length}` : ''}.`
       : view.state === 'paused' ? 'The session stands between two steps, where nothing can be kept. Press Step for the next candidates.'
       : 'Pausing after what is being scored now\u2026';

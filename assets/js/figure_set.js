@@ -1,7 +1,8 @@
 // Charts that are asked for together and drawn together: soon after a move to another place, at a steady pace while
-// numbers come in, and only once they can be seen. The latest answer wins.
+// numbers come in, and only once they can be seen. What was seen and has changed since is marked as out of date while it is
+// off screen, and drawn anew once nothing changes any more. The latest answer wins.
 
-const SETTLE = 90, PACE = 1000; // milliseconds: after a move to another place; between two drawings of growing numbers
+const SETTLE = 90, PACE = 1000, CALM = 2000; // milliseconds: after a move to another place; between two drawings of growing numbers; off screen
 
 /**
  * `charts` within `node`. `ask(dark)` resolves to figures by name; `place()` names what they would show, null for nothing
@@ -12,12 +13,18 @@ export function makeFigureSet({node, charts, ask, place, fresh, cursor, came = (
   const asked = {key: '', place: '', at: 0, turn: 0, timer: null, due: ''};
   const isDark = () => Boolean(node.closest('.dark'));
   const here = () => `${place()} ${isDark()}`, key = () => `${here()} ${fresh()}`;
-  let seen = false;
+  let seen = false, calm = null;
 
   /** Ask for figures when they would differ from those asked for last. */
   function plan() {
-    if (!seen || node.hidden || place() === null) return;
+    if (node.hidden || place() === null) return;
     const now = key();
+    clearTimeout(calm);
+    node.classList.toggle('stale', !seen && asked.key !== '' && now !== asked.key);
+    if (!seen) {
+      if (asked.key && now !== asked.key) calm = setTimeout(load, CALM);
+      return;
+    }
     if (now === asked.key || now === asked.due) return;
     const moved = here() !== asked.place;
     if (asked.due && !moved) return; // the numbers are asked for already, and will be the newest
@@ -46,6 +53,7 @@ export function makeFigureSet({node, charts, ask, place, fresh, cursor, came = (
     }
     for (const chart of charts) chart.place(cursor());
     node.dataset.drawn = asked.key;
+    node.classList.toggle('stale', !seen && key() !== asked.key);
   }
 
   let frame = 0;
@@ -58,6 +66,7 @@ export function makeFigureSet({node, charts, ask, place, fresh, cursor, came = (
   new IntersectionObserver(entries => { seen = entries[entries.length - 1].isIntersecting; plan(); }, {rootMargin: '400px'}).observe(node);
   let resizing = null;
   new ResizeObserver(() => { clearTimeout(resizing); resizing = setTimeout(() => charts.forEach(chart => chart.resize()), 80); }).observe(node);
+  addEventListener('beforeprint', () => { if (!node.hidden && place() !== null && key() !== asked.key) load(); });
   for (const element of [document.documentElement, document.body]) new MutationObserver(plan).observe(element, {attributes: true, attributeFilter: ['class']});
 
   return {plan, moved};

@@ -1,6 +1,6 @@
 // The filmstrip: a cell a timestep, from noise on the left to the picture on the right.
 import {h, keyed, picture} from './dom.js';
-import {LIVE, number, optimisedTitle, position, stepTitle, total} from './words.js';
+import {LIVE, estimatorOf, number, optimisedTitle, position, stepTitle, total} from './words.js';
 import {bestOf, detailed, isSearched, iterationsOf, stepRow, stepUnderWay, stepsOf} from './view.js';
 
 export function makeFilm({select}) {
@@ -22,9 +22,10 @@ export function makeFilm({select}) {
   function draw({view, titles, cursor}) {
     const {window_min: low, window_max: high} = view.config;
     const any = view.searched.some(Boolean), first = stepsOf(view)[0] < 0;
+    const kind = estimatorOf(view) === 'one_step' ? '' : ', in one step,';
     note.textContent = !view.sigmas.length ? '' : any
-      ? `The model\u2019s guess of the final picture after each step, its ${optimisedTitle(view, titles)} below. Searched where the noise level \u03c3 is from ${number(low, 2)} to ${number(high, 2)}.`
-      : `The model\u2019s guess of the final picture after each step, its ${optimisedTitle(view, titles)} below. ${first ? 'Only the starting noise x\u2081 is searched.' : 'No step is searched.'}`;
+      ? `The model\u2019s guess${kind} of the final picture after each step, its ${optimisedTitle(view, titles)} below. Searched where the noise level \u03c3 is from ${number(low, 2)} to ${number(high, 2)}.`
+      : `The model\u2019s guess${kind} of the final picture after each step, its ${optimisedTitle(view, titles)} below. ${first ? 'Only the starting noise x\u2081 is searched.' : 'No step is searched.'}`;
     strip.classList.toggle('dense', stepsOf(view).length > 10);
     keyed(strip, cells(view), cell => cell.step, cell => make(cell, select));
     mark(cursor);
@@ -70,7 +71,7 @@ function make(cell, select) {
   return h('li', {class: classes.filter(Boolean).join(' ')},
     h('button', {type: 'button', onclick: () => select(cell.step), 'aria-label': cell.reward === undefined ? label : `${label}, reward ${number(cell.reward)}`},
       h('span', {class: 'mark'}, cell.searched ? 'searched' : ''),
-      h('span', {class: 'frame'}, cell.image ? picture(cell.image, '') : h('span', {class: 'hole'}, cell.step < 0 ? 'x\u2081' : String(cell.step + 1)),
+      h('span', {class: 'frame'}, cell.image ? picture(cell.image, '') : null, h('span', {class: cell.image ? 'which' : 'hole'}, cell.step < 0 ? 'x\u2081' : `Step ${cell.step + 1}`),
         cell.progress ? h('span', {class: 'badge live'}, cell.progress) : null),
       h('span', {class: 'reward'}, cell.reward === undefined ? '\u00a0' : number(cell.reward)),
       h('span', {class: 'sigma'}, cell.next === null ? 'x\u2081' : `\u03c3 ${number(cell.sigma, 2)}`, cell.next === null ? null : h('i', {}, ` \u2192 ${number(cell.next, 2)}`))));

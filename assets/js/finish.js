@@ -1,5 +1,5 @@
 // What became of candidates that were rolled out to their true final pictures: lookups, and sentences about them.
-import {number, plural} from './words.js';
+import {estimatorOf, number, plural} from './words.js';
 import {iterationRow, rankOf, sizeOf} from './view.js';
 
 export function placeKey({step, iteration, candidate}) {
@@ -25,10 +25,11 @@ export function lostCount(before, after) {
 }
 
 /** "The guess promised 0.810; the finished picture has 0.640, 0.170 less." */
-export function finishSentence(guess, truth) {
+export function finishSentence(view, guess, truth) {
   if (truth === null || truth === undefined) return 'The finished picture has no reward that is a number.';
   if (guess === null || guess === undefined) return `The guess had no score; the finished picture has ${number(truth)}.`;
-  const by = truth - guess, told = `The guess promised ${number(guess)}; the finished picture has ${number(truth)}`;
+  const start = estimatorOf(view) === 'full' ? `It was scored at its end without noise, ${number(guess)}` : `The guess promised ${number(guess)}`;
+  const by = truth - guess, told = `${start}; the finished picture has ${number(truth)}`;
   return Math.abs(by) < 0.0005 ? `${told}, as promised.` : `${told}, ${number(Math.abs(by))} ${by < 0 ? 'less' : 'more'}.`;
 }
 
@@ -43,8 +44,9 @@ export function rowSentence(view, {step, iteration}) {
   const first = pairs.reduce((a, b) => (b.guess > a.guess ? b : a)), place = pairs.filter(one => one.truth > first.truth).length + 1;
   const whole = pairs.length === sizeOf(row) ? 'all' : `of ${sizeOf(row)}`;
   const start = whole === 'all' ? `All ${pairs.length} finished` : `${plural(pairs.length, 'candidate')} ${whole} finished`;
-  const rank = place === 1 ? 'the highest guess is also the highest picture' : `the highest guess is number ${place} among the finished pictures`;
-  return `${start}: the guesses promised ${number(mean('guess'))} on average, the pictures have ${number(mean('truth'))}; ${rank}.`;
+  const rank = place === 1 ? 'what was scored highest is also the highest picture' : `what was scored highest is number ${place} among the finished pictures`;
+  const promised = estimatorOf(view) === 'full' ? 'their ends without noise have' : 'the guesses promised';
+  return `${start}: ${promised} ${number(mean('guess'))} on average, the finished pictures ${number(mean('truth'))}; ${rank}.`;
 }
 
 /** Rank within its iteration as text. */

@@ -1,5 +1,5 @@
 // Candidates told one by one: for the large view, and for the card beside a candidate.
-import {RESULTS, number, rewardFacts, seconds, stepTitle, told} from './words.js';
+import {RESULTS, estimatorOf, number, rewardFacts, seconds, stepTitle, told} from './words.js';
 import {bestOf, detailed, iterationRow, iterationsOf, orderOf, stepRow} from './view.js';
 import {finishSentence, finishesOf, placeKey, rankText} from './finish.js';
 
@@ -29,7 +29,7 @@ function finishedItem(view, titles, row, i, place, finished) {
   return {
     key: `${placeKey(place)}/finished`, place, image: finished.image,
     title: `${stepTitle(row.step)}, iteration ${row.iteration + 1}, candidate ${i + 1}, finished`,
-    note: `The picture that this noise really leads to. ${finishSentence(row.total[i], finished.total)}`,
+    note: `The picture that this noise really leads to. ${finishSentence(view, row.total[i], finished.total)}`,
     facts: [...rewardFacts(view, titles, name => finished.rewards[name] ?? null), ['Velocity evaluations', String(finished.nfe)], ['Time', seconds(finished.seconds)]],
   };
 }
@@ -65,5 +65,6 @@ function keptText(view, row) {
 /** What the step went on with. */
 export function usedText(view, step) {
   const {result} = view.config.search, made = RESULTS[result] ? ` (${RESULTS[result]})` : '';
-  return step < 0 ? `The guess from the starting noise that was chosen${made}.` : `What the step led to with the noise that was chosen${made}.`;
+  const guess = estimatorOf(view) === 'one_step' ? 'The guess' : 'The guess in one step';
+  return step < 0 ? `${guess} from the starting noise that was chosen${made}.` : `What the step led to with the noise that was chosen${made}.`;
 }

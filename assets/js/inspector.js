@@ -1,6 +1,6 @@
 // The candidate under the cursor, beside what its step really used, and what becomes of it when it is finished.
 import {h, fill, address} from './dom.js';
-import {RESULTS, climbedWord, number, plural, rewardNames, seconds, stepTitle, told, total} from './words.js';
+import {RESULTS, climbedWord, estimatorOf, guessWords, number, plural, rewardNames, seconds, stepTitle, told, total} from './words.js';
 import {detailed, iterationRow, keptByHand, stepRow, bestOf} from './view.js';
 import {finishSentence, finishesOf, placeKey, rankText, waitingOf} from './finish.js';
 
@@ -21,7 +21,9 @@ export function makeInspector({enlarge, enlargeFinish, finish}) {
     const row = iterationRow(view, cursor.step, cursor.iteration), i = cursor.candidate;
     node.hidden = !row;
     if (!row) return;
-    const taken = stepRow(view, cursor.step), here = detailed(row);
+    const taken = stepRow(view, cursor.step), here = detailed(row), kind = estimatorOf(view);
+    mine.call(kind === 'full' ? 'Its end, without noise' : kind === 'k_step' ? `Its guess, ${plural(view.config.estimator_steps, 'step')}` : 'Its guess');
+    used.call(kind === 'one_step' ? 'What was used' : 'Used, guessed in one step');
     title.textContent = `Iteration ${cursor.iteration + 1}, candidate ${i + 1}`;
     fill(tags, tagsOf(view, row, i).map(([text, kind]) => h('span', {class: `tag ${kind}`}, text)));
     mine.show(here ? row.images[i] : null, here ? told(row.total[i]) : '', here ? '' : 'fetching\u2026');
@@ -40,13 +42,15 @@ export function makeInspector({enlarge, enlargeFinish, finish}) {
     node.classList.toggle('waiting', waiting);
     about.hidden = Boolean(done);
     about.textContent = waiting ? 'The remaining steps are run with this noise; the true picture appears here.'
-      : 'The picture above is a guess made in one go. This runs the remaining steps and shows the picture that this noise really leads to.';
+      : estimatorOf(view) === 'full' ? `The picture above is ${guessWords(view)}. This runs the remaining steps so from where the session goes with this noise, and keeps that picture.`
+      : `The picture above is ${guessWords(view)}. This runs the remaining steps and shows the picture that this noise really leads to.`;
+    guess.call(estimatorOf(view) === 'full' ? 'Its end' : 'The guess');
     result.hidden = !done;
     if (!done) return;
     const value = detailed(row) ? row.total[cursor.candidate] : null;
     guess.show(detailed(row) ? row.images[cursor.candidate] : null, told(value), '');
     truth.show(done.image, told(done.total ?? null), '');
-    sentence.textContent = finishSentence(value, done.total);
+    sentence.textContent = finishSentence(view, value, done.total);
     cost.textContent = `Finishing it took ${plural(done.nfe, 'evaluation')} and ${seconds(done.seconds)}.`;
   }
 
@@ -55,9 +59,9 @@ export function makeInspector({enlarge, enlargeFinish, finish}) {
 
 /** A picture with its name and its number, which opens large. */
 function slot(name, open) {
-  const image = h('img', {alt: '', draggable: 'false', decoding: 'sync'}), hole = h('span', {class: 'hole'}), value = h('b');
+  const image = h('img', {alt: '', draggable: 'false', decoding: 'sync'}), hole = h('span', {class: 'hole'}), value = h('b'), label = h('span', {}, name);
   const frame = h('button', {type: 'button', class: 'frame', 'aria-label': `${name}, large`, onclick: open}, hole);
-  const node = h('figure', {}, frame, h('figcaption', {}, h('span', {}, name), value));
+  const node = h('figure', {}, frame, h('figcaption', {}, label, value));
   function show(file, number, empty) {
     const source = file ? address(`artifacts/${encodeURIComponent(file)}`) : '';
     if (image.getAttribute('src') !== source && source) image.setAttribute('src', source);
@@ -66,7 +70,12 @@ function slot(name, open) {
     hole.textContent = empty;
     value.textContent = number;
   }
-  return {node, show};
+  function call(words) {
+    if (label.textContent === words) return;
+    label.textContent = words;
+    frame.setAttribute('aria-label', `${words}, large`);
+  }
+  return {node, show, call};
 }
 
 function tagsOf(view, row, i) {
@@ -83,7 +92,7 @@ function numbersOf(view, titles, row, i, taken, done) {
     (done ? cells : cells.slice(0, 2)).map(text => h('td', {}, text)));
   const of = (rewards, name) => (rewards ? told(rewards[name] ?? null) : '');
   const reward = (name, small) => line(titles[name] || name, small, here ? told(row.rewards[name]?.[i] ?? null) : '', of(taken?.rewards, name), of(done?.rewards, name));
-  const heads = ['guess', 'used', ...(done ? ['finished'] : [])];
+  const heads = [estimatorOf(view) === 'full' ? 'end' : 'guess', 'used', ...(done ? ['finished'] : [])];
   return [h('thead', {}, h('tr', {}, h('th', {}, h('span', {class: 'sr'}, 'Number')), heads.map(name => h('th', {scope: 'col'}, name)))),
     h('tbody', {}, optimised.length > 1 ? line('Weighted sum', word, here ? told(row.total[i]) : '', taken ? told(total(view, taken.rewards)) : '', done ? told(done.total ?? null) : '') : null,
       optimised.map(name => reward(name, optimised.length > 1 ? '' : word)), watched.map(name => reward(name, 'watched')),
@@ -95,6 +104,8 @@ function usedSentence(view, value, taken) {
   const after = total(view, taken.rewards), what = RESULTS[view.config.search.result];
   const start = `${stepTitle(taken.step)} went on with ${what || 'the noise that the search chose'}`;
   if (value === null || after === null) return `${start}.`;
+  if (estimatorOf(view) !== 'one_step')
+    return `${start}. The two numbers do not compare: ${number(value)} is ${guessWords(view)}, ${number(after)} a guess in one step from there.`;
   const by = after - value;
   return Math.abs(by) < 0.0005 ? `${start}: the same reward.` : `${start}: ${number(Math.abs(by))} ${by < 0 ? 'less' : 'more'} than this guess.`;
 }

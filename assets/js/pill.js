@@ -6,8 +6,8 @@ import {scoredCount} from './view.js';
 export function makePill({follow}) {
   const node = h('button', {type: 'button', class: 'pill', hidden: true, title: 'Go to the newest iteration and follow the search', onclick: follow});
 
-  function draw({view, following, known}) {
-    node.hidden = !view || following || !LIVE.includes(view.state);
+  function draw({view, following, known, choosing}) {
+    node.hidden = !view || following || Boolean(choosing) || !LIVE.includes(view.state);
     if (node.hidden) return;
     const fresh = scoredCount(view) - known;
     node.textContent = fresh > 0 ? `\u2193 ${plural(fresh, 'new candidate')}` : 'Follow live';

@@ -53,7 +53,7 @@ export function makeRecord({act, models}) {
     chip.textContent = stateWord(record.state) + (record.state === 'running' && typeof record.progress === 'number' ? ` ${Math.round(100 * record.progress)}%` : '');
     chip.title = record.error || '';
     when.textContent = moment(record.created);
-    cost.textContent = typeof record.seconds === 'number' && record.seconds > 0 ? `took ${seconds(record.seconds)}` : '';
+    cost.textContent = typeof record.seconds === 'number' && record.seconds > 0 ? (LIVE.includes(record.state) ? `${seconds(record.seconds)} so far` : `took ${seconds(record.seconds)}`) : '';
     relabel(star, record.star ? 'Take the star away' : 'Star', record.star);
     relabel(rename, 'Rename');
     relabel(noteTool, record.note ? 'Change the note' : 'Add a note');
@@ -104,7 +104,7 @@ function drawLearned(parent, record) {
     : h('span', {class: `gain ${gain > 0 ? 'up' : 'down'}`, title: 'On prompts that were never trained, without noise.'}, gain < 0 ? `${number(-gain)} below the start` : `+${number(gain)} over the start`));
 }
 
-/** A field that takes the place of what it changes: Enter or leaving saves, Escape does not. */
+/** A field that takes the place of what it changes: Enter or leaving saves; so does Escape in a note, which may be long. */
 function makeEdit({tag, label, hint, save, back}) {
   const field = h(tag, {'aria-label': label, placeholder: hint, maxlength: tag === 'input' ? 200 : 10000, rows: tag === 'textarea' ? 3 : null});
   const node = h('div', {class: `edit ${tag}`, hidden: true}, field);
@@ -120,7 +120,7 @@ function makeEdit({tag, label, hint, save, back}) {
   }
   field.addEventListener('keydown', event => {
     if (event.isComposing) return;
-    if (event.key === 'Escape') end(false);
+    if (event.key === 'Escape') end(tag === 'textarea');
     if (event.key === 'Enter' && (tag === 'input' || event.ctrlKey || event.metaKey)) { event.preventDefault(); end(true); }
   });
   field.addEventListener('blur', () => end(true));

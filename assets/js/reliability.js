@@ -112,10 +112,10 @@ function start() {
       const newer = await api(`${pathOf(view)}?after=${view.seq}`);
       if (mine !== turn) return;
       if (newer) {
-        const ended = !LIVE.includes(newer.state);
+        const changed = newer.state !== view.state;
         accept(newer);
         draw();
-        if (ended) list();
+        if (changed) list();
       }
       if (notices.dataset.lost) { notices.dataset.lost = ''; note(''); }
     } catch (error) {

@@ -104,6 +104,9 @@ export function makeForm({facts, run}) {
     if (first) showField(first);
   }
 
+  /** Of problems those of fields that can be seen: what could not be read here leaves others empty. */
+  const shown = problems => Object.fromEntries(Object.entries(problems).filter(([name]) => name in fields && !fields[name].node.hidden));
+
   const badOnes = () => [...node.querySelectorAll('.field.bad')].filter(one => !one.hidden);
 
   /** Beside Run: how many fields are marked, and what belongs to no field. */
@@ -143,7 +146,7 @@ export function makeForm({facts, run}) {
     go.disabled = true;
     try {
       // the lab says what is wrong with the other fields, so that nothing is told in two goes
-      if (unread) tell({...await api('reliability/estimate', body).then(() => ({}), error => error.problems || {}), ...problems});
+      if (unread) tell({...shown(await api('reliability/estimate', body).then(() => ({}), error => error.problems || {})), ...problems});
       else await run(body);
     } catch (error) {
       tell(error.problems || {}, error.message);

@@ -72,7 +72,7 @@ export function makeGrid({titles, source, acts}) {
     for (const button of sorts) button.setAttribute('aria-pressed', String(button.dataset.sort === sort));
     const count = view.config.num_siblings, lines = shownLines(count, open);
     note.textContent = `Each column has ${count} siblings of its own, ${sort === 'truth' ? 'the one that really ended best on top' : sort === 'guess' ? 'the one that looks best on top' : 'by number'}; `
-      + `the last column is the truth of ${stepName(view, step)}.${estimate === view.estimates[0] ? '' : ` Pictured are the guesses of \u201c${view.estimates[0]}\u201d, ranked those of \u201c${estimate}\u201d.`}`;
+      + `the last column is the truth of ${stepName(view, step)}.${estimate === view.estimates[0] ? '' : ` Pictures are kept of one estimate only: they show the guesses of \u201c${view.estimates[0]}\u201d. Order, frames and ranks follow the estimate that is chosen above, \u201c${estimate}\u201d.`}`;
     fold.hidden = count <= FOLD_OVER;
     fold.textContent = open ? `Show the ends only` : `Show the ${count - FOLDED} between`;
     popover.hide();

@@ -133,7 +133,13 @@ export function explanation(view) {
   if (!n) return `${start} Here it is left to chance.`;
   const steps = view.searched.length ? view.searched.some(Boolean) : view.config.window_max > 0;
   const at = !searchesStart(view) ? 'At the marked steps' : steps ? 'For the starting noise, and at the marked steps,' : 'That is left to chance, but the starting noise is not: for it';
-  const guess = 'guesses the finished picture that each would lead to, and scores the guesses';
+  const guess = {
+    one_step: 'guesses the finished picture that each would lead to, and scores the guesses',
+    k_step: `guesses in ${plural(view.config.estimator_steps, 'step')} the finished picture that each would lead to, and scores the guesses`,
+    full: 'follows each to the picture that it leads to without further noise, and scores these pictures',
+  }[estimatorOf(view)];
+  const noisy = estimatorOf(view) === 'full' && view.config.step_kind !== 'ode'
+    ? ' The session\u2019s own steps do add noise, so it may end elsewhere than the picture that was chosen, and lower.' : '';
   const scored = !steps ? '' : search.reading === 'sde' ? ' Each noise is scored where the sampler would really go with it.'
     : ' For its score a noise is added to the present picture without moving on, as the paper prints it.';
   if (search.selection === 'random')
@@ -141,9 +147,19 @@ export function explanation(view) {
       + 'The scores are shown for the eye; they steer nothing and are not charged.';
   const end = search.selection === 'bottom' ? 'worst' : 'best';
   if (n === 1)
-    return `${start} ${at} the lab tries ${plural(k, 'noise')}, ${guess}, and goes on with the ${end}${t > 1 ? ` ${t}` : ''}.${scored}`;
+    return `${start} ${at} the lab tries ${plural(k, 'noise')}, ${guess}, and goes on with the ${end}${t > 1 ? ` ${t}` : ''}.${scored}${noisy}`;
   return `${start} ${at} the lab ${steps ? 'does not leave that noise to chance: it ' : ''}tries ${plural(k, 'noise')}, ${guess}, `
-    + `and lets the ${end} ${t > 1 ? t : 'one'} steer the next ${k}: ${plural(n, 'iteration')} in all.${scored}`;
+    + `and lets the ${end} ${t > 1 ? t : 'one'} steer the next ${k}: ${plural(n, 'iteration')} in all.${scored}${noisy}`;
+}
+
+/** How candidates are judged: whether by a guess in `one_step`, as the pictures after each step are, or by another. */
+export function estimatorOf(view) {
+  return view.config.estimator || 'one_step';
+}
+
+/** The kind of picture that a candidate is shown as. */
+export function guessWords(view) {
+  return {one_step: 'a guess made in one go', k_step: `a guess made in ${plural(view.config.estimator_steps, 'step')}`, full: 'where it ends without further noise'}[estimatorOf(view)];
 }
 
 /** How a reward that is not merely watched is called in this session: where nothing follows it, it is not optimised. */

@@ -71,6 +71,9 @@ def test_keys_move_only_while_the_board_has_the_focus(page: Page, wide: str) -> 
     expect(page.locator("dialog.sheet")).to_contain_text("the timestep before")
     page.keyboard.press("Escape")
     expect(page.locator("dialog.sheet")).to_be_hidden()
+    page.locator(".board .rows").evaluate("rows => rows.blur()")
+    page.keyboard.press("?")
+    expect(page.locator("dialog.sheet")).to_be_visible()
 
 
 def test_brackets_go_through_the_timesteps_and_the_wish_is_kept(page: Page, site: str) -> None:
@@ -97,6 +100,25 @@ def test_the_starting_noise_is_a_place_like_any_other(page: Page, wide: str) -> 
     expect(shown.rows).to_have_count(2)
     shown.click_candidate(1, 5)
     page.wait_for_url(re.compile(r"at=-1\.0\.4"))
+
+
+def test_what_was_followed_to_its_end_is_not_called_a_guess(page: Page, site: str, lab: FakeLab) -> None:
+    search = {"num_candidates": 5, "num_iterations": 1, "elite_fraction": 0.2, "result": "best"}
+    initial = {"search_initial": True, "window_min": 0.0, "window_max": 0.0, "estimator": "full", "arms": []}
+    record = lab.start_session({"prompt": "a photo of a blue star", "search": search, **initial})
+    shown = Explore(page, site, f"?session={record}")
+    expect(page.locator(".lead-in")).to_contain_text(
+        "follows each to the picture that it leads to without further noise"
+    )
+    expect(page.locator(".lead-in")).to_contain_text("own steps do add noise, so it may end elsewhere")
+    shown.expect_state("succeeded")
+    expect(page.locator(".film .cell").nth(7)).to_contain_text("Step 7")
+    shown.cells.first.locator("button").click()
+    expect(page.locator(".board")).to_contain_text("shown as the picture that it ends as without further noise")
+    pair = page.locator(".inspector .pair").first
+    expect(pair.locator("figcaption span")).to_have_text(["Its end, without noise", "Used, guessed in one step"])
+    expect(page.locator(".inspector")).to_contain_text("The two numbers do not compare")
+    expect(page.locator(".inspector")).not_to_contain_text(re.compile("(less|more) than this guess|made in one go"))
 
 
 def where_dot(page: Page, lab: FakeLab, step: int, iteration: int, candidate: int) -> Position:

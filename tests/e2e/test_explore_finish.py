@@ -85,12 +85,19 @@ def test_elites_are_chosen_by_hand(page: Page, site: str, lab: FakeLab) -> None:
     page.keyboard.press("Space")
     page.keyboard.press("Space")
     expect(ticked).to_have_count(3)
+    newest.locator(".candidate").first.hover()
+    page.wait_for_timeout(400)  # a card comes after 140 ms
+    expect(page.locator(".lab-popover:popover-open")).to_have_count(0)
+    expect(page.locator(".pill")).to_be_hidden()
     chooser.get_by_role("button", name="then pause again").click()
     expect(shown.rows).to_have_count(iteration + 2)
     assert row_of(lab, record, step, iteration)["elites"] == mine
     chosen = page.locator(f".row[data-iteration='{iteration}']")
     expect(chosen.locator(".by-hand")).to_have_text("kept by hand")
     expect(chosen.locator(".candidate.elite")).to_have_count(3)
+    expect(page.locator(".board .key.elite")).to_contain_text(
+        "kept: chosen by hand where a row says so, else the best 2"
+    )
     assert [kind for one, kind in lab.commands if one == record][-2:] == ["elites", "step"]
     shown.press("Stop")
     shown.expect_state("cancelled")

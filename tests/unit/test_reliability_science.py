@@ -206,6 +206,9 @@ def test_every_chart_is_strict_json_that_plotly_knows(dark: bool) -> None:
     dots = [point for one in made["scatter"]["data"] for point in one["customdata"]]
     assert sorted(dots) == [[row, k] for row in range(12) for k in range(16)]
     assert abs(sum(x for one in made["scatter"]["data"] for x in one["x"])) < 1e-9, "less each row's mean"
+    low, high = made["curve"]["layout"]["yaxis"]["range"]
+    lines = [value for one in made["curve"]["data"] for value in one["y"] if value is not None]
+    assert low <= min(lines) and max(lines) <= high
     window = findings(found)["window"]["steps"]
     assert [shape["x0"] for shape in made["curve"]["layout"]["shapes"]] == [step + 0.5 for step in window]
 
