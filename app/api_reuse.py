@@ -33,7 +33,8 @@ def reuse_routes(lab: "Lab") -> APIRouter:
         if unknown:
             raise LabError(f"expected a value for each field of the form: {', '.join(sorted(unknown))[:200]}")
         try:
-            return estimated(lab, form.to_config(body))
+            config = form.to_config(body)
+            return estimated(lab, config) | {"problems": _unusable(lab, config)}
         except ConfigError as error:  # half-written is how a form usually is: no fault that a browser should log
             return {"problem": str(error), "problems": form.explain(error.problems)}
 
@@ -67,6 +68,15 @@ def reuse_routes(lab: "Lab") -> APIRouter:
         return Response(content, media_type="image/png", headers=PRIVATE | named)
 
     return routes
+
+
+def _unusable(lab: "Lab", config: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a config that can be reckoned with lacks here: weights, a card."""
+    try:
+        lab.read_config(config)
+    except ConfigError as error:
+        return form.explain(error.problems)
+    return []
 
 
 def estimated(lab: "Lab", plain: Any) -> dict[str, Any]:

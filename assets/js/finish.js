@@ -1,5 +1,5 @@
 // What became of candidates that were rolled out to their true final pictures: lookups, and sentences about them.
-import {estimatorOf, number, plural} from './words.js';
+import {asShown, estimatorOf, number, plural} from './words.js';
 import {iterationRow, rankOf, sizeOf} from './view.js';
 
 export function placeKey({step, iteration, candidate}) {
@@ -29,7 +29,7 @@ export function finishSentence(view, guess, truth) {
   if (truth === null || truth === undefined) return 'The finished picture has no reward that is a number.';
   if (guess === null || guess === undefined) return `The guess had no score; the finished picture has ${number(truth)}.`;
   const start = estimatorOf(view) === 'full' ? `It was scored at its end without noise, ${number(guess)}` : `The guess promised ${number(guess)}`;
-  const by = truth - guess, told = `${start}; the finished picture has ${number(truth)}`;
+  const by = asShown(truth) - asShown(guess), told = `${start}; the finished picture has ${number(truth)}`;
   return Math.abs(by) < 0.0005 ? `${told}, as promised.` : `${told}, ${number(Math.abs(by))} ${by < 0 ? 'less' : 'more'}.`;
 }
 

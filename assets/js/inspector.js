@@ -1,6 +1,6 @@
 // The candidate under the cursor, beside what its step really used, and what becomes of it when it is finished.
 import {h, fill, address} from './dom.js';
-import {RESULTS, climbedWord, estimatorOf, guessWords, number, plural, rewardNames, seconds, stepTitle, told, total} from './words.js';
+import {RESULTS, asShown, climbedWord, estimatorOf, guessWords, number, plural, rewardNames, seconds, stepTitle, told, total} from './words.js';
 import {detailed, iterationRow, keptByHand, stepRow, bestOf} from './view.js';
 import {finishSentence, finishesOf, placeKey, rankText, waitingOf} from './finish.js';
 
@@ -106,6 +106,6 @@ function usedSentence(view, value, taken) {
   if (value === null || after === null) return `${start}.`;
   if (estimatorOf(view) !== 'one_step')
     return `${start}. The two numbers do not compare: ${number(value)} is ${guessWords(view)}, ${number(after)} a guess in one step from there.`;
-  const by = after - value;
+  const by = asShown(after) - asShown(value);
   return Math.abs(by) < 0.0005 ? `${start}: the same reward.` : `${start}: ${number(Math.abs(by))} ${by < 0 ? 'less' : 'more'} than this guess.`;
 }

@@ -11,6 +11,11 @@ export function number(value, places = 3) {
   return (value < 0 && Number(text) !== 0 ? MINUS : '') + text;
 }
 
+/** A number as `number` shows it, so that a difference agrees with what stands beside it. */
+export function asShown(value) {
+  return Number(number(value).replace(MINUS, '-'));
+}
+
 export function count(value) {
   return Math.round(value).toLocaleString('en-US');
 }

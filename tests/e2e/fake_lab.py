@@ -184,6 +184,10 @@ class FakeLab:
         """Where a picture lies."""
         return self.artifacts.path(name)
 
+    def read_config(self, plain: dict[str, Any]) -> settings.ExploreConfig:
+        """Everything can be used here."""
+        return settings.from_dict(plain)
+
     def options(self, model: str | None = None) -> dict[str, list[dict[str, Any]]]:
         """What the form offers."""
 

@@ -223,6 +223,17 @@ def test_a_growing_session_is_redrawn_at_a_calm_pace_and_ends_complete(page: Pag
     assert len([gap for gap in gaps if gap < 0.9]) <= steps + 1  # only a new step is asked for sooner than a second
 
 
+def test_charts_out_of_sight_are_brought_up_to_date(page: Page, site: str) -> None:
+    shown = opened(page, site)
+    page.set_viewport_size({"width": 1440, "height": 500})
+    shown.cells.nth(6).scroll_into_view_if_needed()
+    shown.cells.nth(6).locator("button").click()
+    expect(page.locator(".charts.stale")).to_have_count(1)
+    expect(page.locator(".charts")).to_have_attribute("data-drawn", re.compile(r"^s00001 6 "))
+    expect(page.locator(".charts.stale")).to_have_count(0)
+    expect(page.locator(".charts")).not_to_be_in_viewport()
+
+
 def test_charts_that_cannot_be_had_say_so_and_leave_the_page_alone(
     browser: Browser, serve: Callable[[Any], str], tmp_path: Path
 ) -> None:

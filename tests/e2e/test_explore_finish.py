@@ -29,7 +29,7 @@ def test_a_candidate_is_finished_and_the_promise_told(page: Page, site: str, lab
     done = next(one for one in view["finishes"] if (one["step"], one["iteration"], one["candidate"]) == (6, 2, 1))
     guess = row_of(lab, lab.recorded, 6, 2)["total"][1]
     told = f"The guess promised {guess:.3f}; the finished picture has {done['total']:.3f}, "
-    expect(page.locator(".truth .promise")).to_have_text(f"{told}{guess - done['total']:.3f} less.")
+    expect(page.locator(".truth .promise")).to_have_text(f"{told}{round(guess, 3) - round(done['total'], 3):.3f} less.")
     expect(page.locator(".truth img")).to_have_count(2)
     assert done["image"] in (page.locator(".truth img").nth(1).get_attribute("src") or "")
     expect(page.locator(".candidate.at .sign")).to_have_text(f"{done['total']:.2f}")

@@ -63,6 +63,7 @@ def test_from_the_form_to_a_click_in_the_scatter(page: Page, address: str, kept:
     kept.claim_measurement(record)
     kept.measure_on(record, 1, steps=2)
     expect(page.locator(".guesses .guess").first).to_be_visible()
+    expect(page.locator(".others option").first).to_contain_text("(running, ")
     expect(page.locator(".guesses .line.heads .head")).to_have_count(3)
     expect(page.locator(".versus")).to_be_hidden()
     kept.measure_on(record, 2)

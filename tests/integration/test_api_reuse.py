@@ -68,7 +68,11 @@ def test_the_session_that_came_with_the_lab_says_nothing_about_this_machine(tmp_
 
 def test_the_form_as_it_stands_has_an_estimate(client: TestClient) -> None:
     told = client.post("/lab/api/form/estimate", json=form.defaults()).json()
-    assert (told["nfe"], told["search_nfe"]) == (720, 220)
+    assert (told["nfe"], told["search_nfe"], told["problems"]) == (720, 220, [])
+    wrong = client.post("/lab/api/form/estimate", json=form.defaults() | {"seed": -1}).json()
+    assert [(one["field"], one["advanced"]) for one in wrong["problems"]] == [("seed", True)]
+    absent = client.post("/lab/api/form/estimate", json=form.defaults() | {"model": "sd9"}).json()
+    assert [one["field"] for one in absent["problems"]] == ["model"] and absent["nfe"] == 720
     for body in ({}, form.defaults() | {"wings": 2}, {"prompt": "x"}):
         refused = client.post("/lab/api/form/estimate", json=body)
         assert refused.status_code == 422 and "each field of the form" in refused.json()["detail"]
