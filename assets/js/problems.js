@@ -17,7 +17,11 @@ export function mount({element, props, watch}) {
     told = found;
     const fields = [...new Set(found.map(fieldOf).filter(Boolean))];
     for (const node of document.querySelectorAll('.lab-bad')) if (!fields.includes(node)) node.classList.remove('lab-bad');
-    for (const node of fields) node.classList.add('lab-bad');
+    for (const node of document.querySelectorAll('.lab-wrong')) node.remove();
+    for (const node of fields) {
+      node.classList.add('lab-bad');
+      node.append(...found.filter(one => fieldOf(one) === node).map(one => h('p', {class: 'lab-wrong'}, one.text)));
+    }
     fill(root, found.length ? h('div', {}, fields.length ? h('p', {}, attention(fields.length)) : null, h('ul', {}, found.map(one =>
       h('li', {}, one.label ? h('b', {}, `${one.label}: `) : null, one.text)))) : null);
     return fields;

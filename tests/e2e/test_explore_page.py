@@ -157,6 +157,8 @@ def test_bad_fields_are_told_beside_the_form_and_nothing_is_lost(page: Page, sit
     shown.field("num_steps").fill("12")
     expect(problems).to_have_count(2)
     expect(page.locator("#field-num_steps")).not_to_have_class(re.compile("lab-bad"))
+    expect(page.locator(".lab-wrong")).to_have_count(2)
+    expect(page.locator("#field-seed .lab-wrong")).to_contain_text("got nothing")
     shown.field("num_steps").fill("1.5")
     expect(page.locator(".lab-form .cost.unknown")).to_be_visible()
     expect(problems).to_have_count(2)  # told when it is sent
