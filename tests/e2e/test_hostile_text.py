@@ -44,9 +44,9 @@ class HostileLab(FakeLab):
         for row in view["steps"]:
             row["sentence"] = f"t {text}"
 
-    def options(self) -> dict[str, Any]:
+    def options(self, model: str | None = None) -> dict[str, Any]:
         """Titles and help as a plug-in could bring them."""
-        made = super().options()
+        made = super().options(model)
         for kind, options in made.items():
             for option in options:
                 option["title"] = option["title"] if kind == "presets" else f"{option['name']} {self.text}"
