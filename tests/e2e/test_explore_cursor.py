@@ -323,22 +323,24 @@ def test_many_candidates_are_folded_and_say_so(page: Page, large: str) -> None:
     assert drawn.count("M") == 100
 
 
-def test_a_move_among_2000_candidates_paints_within_100_ms(page: Page, large: str) -> None:
+def test_a_move_among_2000_candidates_makes_nothing_anew(page: Page, large: str) -> None:
+    """How long it takes is the benchmark `move_to_paint`'s to say; here is why it can be quick."""
     shown = Explore(page, large)
     for row in range(4):
         shown.rows.nth(row).locator(".fold button").click()
     shown.click_candidate(1, 1)
-    times = page.evaluate(
+    made = page.evaluate(
         """async () => {
-          const rows = document.querySelector('.board .rows'), times = [];
+          const rows = document.querySelector('.board .rows'), made = [];
+          const watch = new MutationObserver(seen => seen.forEach(one => made.push(...one.addedNodes)));
+          watch.observe(rows, {childList: true, subtree: true});
           const keys = ['ArrowRight', 'ArrowDown', 'ArrowRight', 'ArrowRight', 'ArrowUp', 'ArrowRight'];
           for (let i = 0; i < 60; i += 1) {
-            const start = performance.now();
             rows.dispatchEvent(new KeyboardEvent('keydown', {key: keys[i % keys.length], bubbles: true}));
             await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
-            times.push(performance.now() - start);
           }
-          return times.sort((a, b) => a - b);
+          watch.disconnect();
+          return made.map(node => `${node.localName} ${node.getAttribute('class')}`);
         }"""
     )
-    assert times[round(0.95 * len(times)) - 1] <= 100, times[-6:]
+    assert 50 <= len(made) <= 60 and {name.split(" ")[1] for name in made} == {"at"}, made[:6]

@@ -405,8 +405,8 @@ def test_run_over_http_without_a_browser(site: str, lab: FakeLab) -> None:
     client = Client(site, verbose=False)
     answer = client.predict(
         "a photo of a blue square", "smart-grpo", "shapes-sd3", "shapes-clip", "", "raw", ["shapes-verifier"], 4, 10,
-        4.5, "sde", None, 0.3, 0.8, False, 5, 2, 0.48, "literal", "mean", "top", 0, "cem", "one_step", 1, ["ode"], 32, 1,
-        api_name="/run",
+        4.5, "sde", None, 0.3, 0.8, False, 5, 2, 0.48, "literal", "mean", "top", 0, "cem", "one_step", 1, ["ode"],
+        32, 1, api_name="/run",
     )  # fmt: skip
     opened = json.loads(next(part for part in answer if isinstance(part, str) and '"kind":"open"' in part))
     started = lab.sessions[opened["view"]["id"]].config
