@@ -70,9 +70,9 @@ def photograph(browser: Browser, address: str, shots: Sequence[Shot]) -> None:
         page = browser.new_page(viewport=size, color_scheme=shot.scheme)  # type: ignore[arg-type]
         page.goto(address + shot.path, wait_until="networkidle")
         page.locator(shot.ready).first.wait_for()
-        for below in page.locator(".lab-session .charts:visible").all():  # drawn only when they come into sight
-            below.scroll_into_view_if_needed()
-            page.locator(".lab-session .charts[data-drawn]").wait_for()
+        if shot in FRESH:  # charts are drawn only when they come into sight
+            page.locator(".charts").scroll_into_view_if_needed()
+            page.locator(".charts[data-drawn]").wait_for()
         page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=FOLDER / f"{shot.name}.png", full_page=shot.height is None)
         page.close()
