@@ -73,6 +73,7 @@ def photograph(browser: Browser, address: str, shots: Sequence[Shot]) -> None:
         if shot in FRESH:  # charts are drawn only when they come into sight
             page.locator(".charts").scroll_into_view_if_needed()
             page.locator(".charts[data-drawn]").wait_for()
+        page.wait_for_timeout(2000)  # charts fit themselves to their places
         page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=FOLDER / f"{shot.name}.png", full_page=shot.height is None)
         page.close()
