@@ -12,6 +12,7 @@ const PATHS = {
   up: 'M8 13V3.5M4 7.2l4-4 4 4',
   down: 'M8 3v9.5M4 8.8l4 4 4-4',
   close: 'M4 4l8 8M12 4l-8 8',
+  compare: 'M2.5 3h4.5v10H2.5zM9 3h4.5v10H9z',
   grip: 'M6 4h.01M10 4h.01M6 8h.01M10 8h.01M6 12h.01M10 12h.01',
 };
 
