@@ -9,12 +9,12 @@ from typing import Any
 
 from app import queue, recorded, trained
 from app import records as library
+from app.clearing import Sweeper
 from app.finishing import queue_finish
 from app.progress import nfe_per_velocity
 from app.running import end_killed
 from app.sentences import iteration_sentence, step_sentence
 from app.settings import Settings, default_threads
-from app.sweep import Sweeper
 from app.toolbox import Toolbox
 from core import plan
 from core.config import (

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 import storage_examples as examples
 
-from app.sweep import Sweeper, referenced, sweep
+from app.clearing import Sweeper, referenced, sweep
 from core.errors import NotFound, StorageError
 from storage import counter, jobs, records, sessions
 from storage import queue as storage_queue

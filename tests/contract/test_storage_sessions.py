@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 import storage_examples as examples
 
-from app.sweep import referenced
+from app.clearing import referenced
 from core.config import ExploreConfig, config_hash, to_dict
 from core.errors import StorageError
 from core.events import Cost, IterationState
