@@ -45,7 +45,7 @@ def searched(model: str, folders: Path, data: Path, capsys: pytest.CaptureFixtur
         str(data),
     ]
     short = ["--steps", "3", "--num-candidates", "3", "--num-iterations", "1", "--arms", "ode"]
-    reward = ["--reward", "jpeg-compressibility=1"]
+    reward = ["--reward", "shapes-clip=1"]
     assert main(["search", "a photo of a red circle", *flags, *short, *reward, "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert told[0]["config"]["model"] == model
