@@ -5,6 +5,8 @@ NaN or infinite is kept as NULL beside `finite = false`, so that "scored, but no
 Files are named by their content (see `storage.artifacts`); the columns hold those names.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -23,6 +25,7 @@ from sqlalchemy import (
 
 import storage.run_tables  # noqa: F401 - with these the schema is whole
 from storage.columns import ARTIFACT, RECORD_ID, costs, counter, metadata
+from storage.values import dumps
 
 
 def _session_key() -> Column:
@@ -35,6 +38,12 @@ def _reward() -> list[Column]:
         Column("value", Double),
         Column("finite", Boolean, nullable=False),
     ]
+
+
+def _reward_names(context: Any) -> str:
+    """The names of the rewards in the config that is being inserted, sorted, as a JSON list."""
+    config = context.get_current_parameters()["config"]
+    return dumps(sorted(config.get("rewards") or config.get("base", {}).get("rewards") or {}))
 
 
 # Everything a person can open, whatever its kind.
@@ -62,8 +71,18 @@ records = Table(
     Column("reward", Double),  # the headline of the search's own arm, to sort by
     Column("erased", Boolean, nullable=False, default=False, server_default=false()),  # gone for good; rows go in turns
     counter(),  # raised by whatever a page would show: see storage.counter
+    # Of the config; as text, for every database can compare, group and search that.
+    Column("rewards", Text, nullable=False, default=_reward_names, server_default="[]"),
     Index(None, "created_at", "id"),
     Index(None, "parent"),
+    Index(None, "config_hash"),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("record_id", RECORD_ID, ForeignKey("records.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", String(40), primary_key=True, index=True),
 )
 
 sessions = Table(

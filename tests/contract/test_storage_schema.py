@@ -81,8 +81,8 @@ def frozen_databases():
 
 
 def test_every_revision_has_a_frozen_database():
-    assert [path.stem for path in frozen_databases()] == ["0001", "0002", "0003", "0004"]
-    assert engine.head_revision() == "0004"
+    assert [path.stem for path in frozen_databases()] == ["0001", "0002", "0003", "0004", "0005"]
+    assert engine.head_revision() == "0005"
 
 
 @pytest.mark.parametrize("dump", frozen_databases(), ids=lambda path: path.stem)
@@ -181,9 +181,9 @@ def test_a_populated_database_survives_an_upgrade_that_rebuilds_its_centre(datab
     if database.engine.dialect.name == "postgresql":
         assert backup is None
         return
-    assert backup.name.startswith("lab.sqlite.0004.") and backup.name.endswith(".backup")
+    assert backup.name.startswith("lab.sqlite.0005.") and backup.name.endswith(".backup")
     restored = open_database(backup)
-    assert engine.current_revision(restored) == "0004" and examples.table_sizes(restored) == sizes
+    assert engine.current_revision(restored) == "0005" and examples.table_sizes(restored) == sizes
     use(restored, artifacts, record_id)
     restored.dispose()
 
@@ -192,7 +192,7 @@ def test_an_upgrade_that_fails_changes_nothing(database, artifacts, later_versio
     record_id = fill(database, artifacts)
     with pytest.raises(StorageError, match="could not be brought up to date: .*nowhere"):
         engine.upgrade(database, later_version(FAILING))
-    assert engine.current_revision(database) == "0004"
+    assert engine.current_revision(database) == "0005"
     with database.read() as tx:
         assert "colour" not in [column["name"] for column in sa.inspect(tx.connection()).get_columns("records")]
     use(database, artifacts, record_id)
@@ -202,7 +202,7 @@ def test_an_upgrade_that_breaks_a_reference_changes_nothing(database, artifacts,
     record_id = fill(database, artifacts)
     with pytest.raises(StorageError, match="would break .* references|violates foreign key"):
         engine.upgrade(database, later_version(BREAKING))
-    assert engine.current_revision(database) == "0004"
+    assert engine.current_revision(database) == "0005"
     use(database, artifacts, record_id)
 
 
@@ -222,7 +222,7 @@ def test_a_database_of_a_newer_version_is_refused(database, address, later_versi
     engine.upgrade(database, later_version())
     with pytest.raises(StorageError, match="made by a newer version"):
         open_database(address, migrate=True)
-    with pytest.raises(StorageError, match="has schema next, this version needs schema 0004"):
+    with pytest.raises(StorageError, match="has schema next, this version needs schema 0005"):
         open_database(address)
 
 
@@ -244,3 +244,26 @@ def test_somebody_elses_database_is_left_alone(tmp_path, empty_postgres):
             open_database(address, migrate=True)
     with closing(sqlite3.connect(tmp_path / "theirs.sqlite")) as theirs:
         assert theirs.execute("SELECT name FROM sqlite_master").fetchall() == [("invoices",)]
+
+
+def test_the_fifth_schema_knows_the_rewards_of_records_of_every_kind(tmp_path, artifacts):
+    path = tmp_path / "lab.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((FROZEN / "0004.sql").read_text())
+    database = open_database(path, migrate=True)
+    made = {
+        "session": examples.new_session(database),
+        "reliability": examples.new_measurement(database),
+        "train": examples.new_run(database),
+    }
+    table = metadata.tables["records"]
+    with database.read() as tx:
+        rows = tx.execute(sa.select(table.c.id, table.c.kind, table.c.rewards)).all()
+    new = {row.kind: row.rewards for row in rows if row.id in made.values()}
+    assert new == {
+        "session": '["clip","size","verifier"]',
+        "reliability": '["clip","size","verifier"]',
+        "train": '["clip","verifier"]',
+    }
+    assert {row.kind: row.rewards for row in rows if row.id not in made.values()} == new
+    database.dispose()
