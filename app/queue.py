@@ -54,12 +54,12 @@ def _told(tx: Session, shown: dict[str, Any], now: float) -> dict[str, Any]:
 
 def _units(tx: Session, shown: dict[str, Any]) -> tuple[float, float | None]:
     """How much of a job is done and how much there is: candidates of a roll-out, epochs of a fine-tune, else velocity
-    evaluations. How long the trial of a trained model takes is not known."""
+    evaluations. How long the trial of a trained model or a replay takes is not known."""
     record_id = shown["record_id"]
     if shown["kind"] == jobs.FINISH:
         many = len(shown["payload"]["candidates"])
         return many - len(unfinished(tx, record_id, shown["payload"])), many
-    if shown["kind"] == jobs.EVALUATE:
+    if shown["kind"] in (jobs.EVALUATE, jobs.REPLAY):
         return 0, None
     if shown["kind"] == jobs.TRAIN:
         return epochs_done(tx, [record_id]).get(record_id, 0), shown["config"].get("epochs")

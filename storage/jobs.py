@@ -27,7 +27,7 @@ COMMANDS = ("pause", "step", "continue", "cancel", "elites", "save", "sample")
 # A record's own job decides its state and hears its commands; jobs of any other kind run beside it.
 MEASURE, TRAIN = "measure", "train"
 OWN = ("explore", MEASURE, TRAIN)
-FINISH, EVALUATE = "finish", "evaluate"
+FINISH, EVALUATE, REPLAY = "finish", "evaluate", "replay"
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 5.0
 MAX_LOST = 10

@@ -85,6 +85,26 @@ tags = Table(
     Column("tag", String(40), primary_key=True, index=True),
 )
 
+# The machine and the versions that worked on a record, one after another where they changed.
+origins = Table(
+    "origins",
+    metadata,
+    Column("record_id", RECORD_ID, ForeignKey("records.id", ondelete="CASCADE"), primary_key=True),
+    Column("environments", JSON, nullable=False),
+)
+
+# Checks that compute a record once more; `result` is NULL until one has ended well.
+replays = Table(
+    "replays",
+    metadata,
+    Column("record_id", RECORD_ID, ForeignKey("records.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("result", JSON),
+    Column("job_id", Integer, ForeignKey("jobs.id", ondelete="SET NULL")),
+    counter(),
+    Index(None, "job_id"),
+)
+
 sessions = Table(
     "sessions",
     metadata,

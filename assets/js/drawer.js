@@ -5,7 +5,7 @@ import {livingList} from './living.js';
 import {pointAt, stateWord, timeLeft, whereShown} from './states.js';
 
 const NOW = ['running', 'paused'];
-const KINDS = {finish: 'finishing candidates', measure: 'measuring', train: 'fine-tuning', evaluate: 'evaluating a fine-tune'};
+const KINDS = {finish: 'finishing candidates', measure: 'measuring', train: 'fine-tuning', evaluate: 'evaluating a fine-tune', replay: 'computing it once more'};
 const AGAIN = ['failed', 'cancelled'];
 
 export function makeDrawer({queue}) {

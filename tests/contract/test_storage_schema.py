@@ -81,8 +81,8 @@ def frozen_databases():
 
 
 def test_every_revision_has_a_frozen_database():
-    assert [path.stem for path in frozen_databases()] == ["0001", "0002", "0003", "0004", "0005"]
-    assert engine.head_revision() == "0005"
+    assert [path.stem for path in frozen_databases()] == ["0001", "0002", "0003", "0004", "0005", "0006"]
+    assert engine.head_revision() == "0006"
 
 
 @pytest.mark.parametrize("dump", frozen_databases(), ids=lambda path: path.stem)
@@ -181,9 +181,9 @@ def test_a_populated_database_survives_an_upgrade_that_rebuilds_its_centre(datab
     if database.engine.dialect.name == "postgresql":
         assert backup is None
         return
-    assert backup.name.startswith("lab.sqlite.0005.") and backup.name.endswith(".backup")
+    assert backup.name.startswith("lab.sqlite.0006.") and backup.name.endswith(".backup")
     restored = open_database(backup)
-    assert engine.current_revision(restored) == "0005" and examples.table_sizes(restored) == sizes
+    assert engine.current_revision(restored) == "0006" and examples.table_sizes(restored) == sizes
     use(restored, artifacts, record_id)
     restored.dispose()
 
@@ -192,7 +192,7 @@ def test_an_upgrade_that_fails_changes_nothing(database, artifacts, later_versio
     record_id = fill(database, artifacts)
     with pytest.raises(StorageError, match="could not be brought up to date: .*nowhere"):
         engine.upgrade(database, later_version(FAILING))
-    assert engine.current_revision(database) == "0005"
+    assert engine.current_revision(database) == "0006"
     with database.read() as tx:
         assert "colour" not in [column["name"] for column in sa.inspect(tx.connection()).get_columns("records")]
     use(database, artifacts, record_id)
@@ -202,7 +202,7 @@ def test_an_upgrade_that_breaks_a_reference_changes_nothing(database, artifacts,
     record_id = fill(database, artifacts)
     with pytest.raises(StorageError, match="would break .* references|violates foreign key"):
         engine.upgrade(database, later_version(BREAKING))
-    assert engine.current_revision(database) == "0005"
+    assert engine.current_revision(database) == "0006"
     use(database, artifacts, record_id)
 
 
@@ -222,7 +222,7 @@ def test_a_database_of_a_newer_version_is_refused(database, address, later_versi
     engine.upgrade(database, later_version())
     with pytest.raises(StorageError, match="made by a newer version"):
         open_database(address, migrate=True)
-    with pytest.raises(StorageError, match="has schema next, this version needs schema 0005"):
+    with pytest.raises(StorageError, match="has schema next, this version needs schema 0006"):
         open_database(address)
 
 
