@@ -62,7 +62,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the password that visitors are asked for; else LAB_PASSWORD. Needed where others can reach --host",
     )
-    serve.add_argument("--demo", action="store_true", help="every visit opens with the recorded session")
+    serve.add_argument(
+        "--demo",
+        action="store_true",
+        help="show recordings and nothing else: no worker, nothing can be changed, no data folder is read or written",
+    )
     worker = _command(commands, "worker", _worker, "a worker alone, for a lab whose pages run elsewhere")
     worker.add_argument("--supervised", action="store_true", help="end when standard input closes")
     worker.add_argument("--owner", help="the name that this worker's leases carry")
@@ -80,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     export = _command(commands, "export", _export, "a stored session as settings, tables and pictures")
     export.add_argument("record", metavar="RECORD", help="its id, the beginning of it, or `newest`")
     export.add_argument("--to", type=Path, metavar="FILE.zip|FOLDER", help="(default: session-ID.zip here)")
+    backup = _command(commands, "backup", _backup, "a copy of the database, also while a search runs")
+    backup.add_argument("to", type=Path, metavar="FILE|FOLDER", help="a name that is free; in a folder it gets the date's")
     fetch = _command(commands, "download", _download, "fetch a model or a reward that is not on this machine")
     fetch.add_argument("name", metavar="NAME", help="of a model or a reward, as `doctor` lists them")
     fetch.add_argument("--accept-licence", action="store_true", help="you have read its makers' licence and accept it")
@@ -135,10 +141,12 @@ def _port(text: str) -> int:
 
 def _serve(asked: argparse.Namespace) -> int:
     from app.access import read_access
-    from app.serve import serve
+    from app.serve import serve, serve_demo
 
     access = read_access(asked.host, asked.password_file, os.environ)
-    return serve(replace(read_settings(asked.data_dir), demo=asked.demo), access, asked.port)
+    if asked.demo:
+        return serve_demo(access, asked.port)
+    return serve(read_settings(asked.data_dir), access, asked.port)
 
 
 def _worker(asked: argparse.Namespace) -> int:
@@ -174,6 +182,13 @@ def _export(asked: argparse.Namespace) -> int:
     with closing(open_lab(read_settings(asked.data_dir))) as lab:
         view = find_session(lab, asked.record)
         print(export(lab, view, asked.to or Path(f"session-{view['id']}.zip")))
+    return 0
+
+
+def _backup(asked: argparse.Namespace) -> int:
+    from app.backup import WHOLE, back_up
+
+    print(f"{back_up(read_settings(asked.data_dir), asked.to)} ({WHOLE})")
     return 0
 
 

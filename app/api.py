@@ -4,21 +4,24 @@ The lab's own errors become sentences: 404 for what is not there, 422 for what c
 Handlers are ordinary functions, so that the server runs them in its threads: they wait for the database.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from app.api_compare import compare_routes
 from app.api_downloads import download_routes
 from app.api_figures import figure_routes
 from app.api_prompts import prompt_routes
+from app.api_records import record_routes
 from app.api_reliability import reliability_routes
 from app.api_reuse import reuse_routes
 from app.api_status import status_routes
 from app.api_train import train_routes
 from app.bodies import Body, TooLarge
-from core.errors import ConfigError, LabError, NotFound
+from app.demo import only_looks
+from core.errors import ConfigError, LabError, NotFound, ReadOnly
 
 if TYPE_CHECKING:
     from app.services import Lab
@@ -28,12 +31,13 @@ PREFIX = "/lab/api"
 
 def mount(app: FastAPI, lab: "Lab") -> None:
     """Put every route under /lab/api, and the answers to what goes wrong there."""
-    for kind, status in ((LabError, 422), (NotFound, 404), (TooLarge, 413)):
+    for kind, status in ((LabError, 422), (NotFound, 404), (TooLarge, 413), (ReadOnly, 403)):
         app.add_exception_handler(kind, _answer(status))
+    guards = [Depends(only_looks)] if lab.database.sealed is not None else []
     lists = (record_routes, queue_routes, status_routes, download_routes)
     shown = (session_routes, figure_routes, reuse_routes, reliability_routes, train_routes, prompt_routes)
-    for routes in (*lists, *shown):
-        app.include_router(routes(lab), prefix=PREFIX)
+    for routes in (*lists, *shown, compare_routes):
+        app.include_router(routes(lab), prefix=PREFIX, dependencies=guards)
 
 
 def _answer(status: int) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
@@ -49,34 +53,6 @@ def _answer(status: int) -> Callable[[Request, Exception], Awaitable[JSONRespons
 def _readable(text: str) -> str:
     """A message may quote what was sent, and that may be half of a surrogate pair."""
     return text.encode("utf-8", "replace").decode()
-
-
-def record_routes(lab: "Lab") -> APIRouter:
-    """The library: what there is, and what a person may change of it."""
-    routes = APIRouter()
-
-    @routes.get("/records")
-    def records(request: Request) -> dict[str, Any]:
-        return lab.records(**_query(request.query_params))
-
-    @routes.post("/records/{record_id}")
-    def change(record_id: str, body: Body) -> dict[str, Any]:
-        return lab.change_record(record_id, body)
-
-    @routes.post("/records/{record_id}/trash")
-    def trash(record_id: str) -> dict[str, Any]:
-        return lab.trash_record(record_id)
-
-    @routes.post("/records/{record_id}/restore")
-    def restore(record_id: str) -> dict[str, Any]:
-        return lab.restore_record(record_id)
-
-    @routes.delete("/records/{record_id}")
-    def delete(record_id: str) -> dict[str, Any]:
-        lab.delete_record(record_id)
-        return {"deleted": record_id}
-
-    return routes
 
 
 def queue_routes(lab: "Lab") -> APIRouter:
@@ -115,13 +91,3 @@ def session_routes(lab: "Lab") -> APIRouter:
         return {"queued": lab.finish(record_id, body.get("step"), body.get("iteration"), body.get("candidates"))}
 
     return routes
-
-
-def _query(asked: Mapping[str, str]) -> dict[str, str]:
-    """The parameters of a list, empty ones left out. Raises LabError for a name that is none of them."""
-    from app.records import FILTERS
-
-    unknown = sorted(asked.keys() - FILTERS)
-    if unknown:
-        raise LabError(f"expected some of {', '.join(sorted(FILTERS))}, got {', '.join(unknown)[:100]}")
-    return {name: value for name, value in asked.items() if value}

@@ -82,13 +82,13 @@ def read_presence(folder: Path) -> dict[str, Any]:
     started = told.get("started")
     return {
         "state": state,
-        "text": _TEXTS[state],
+        "text": TEXTS[state],
         "started": iso(started) if isinstance(started, int | float) else None,
         **{name: told.get(name) for name in ("pid", *FACTS)},
     }
 
 
-_TEXTS = {
+TEXTS = {
     "ready": "The worker is ready: it takes the next job as soon as it is free.",
     "starting": "The worker is starting: it loads the model. Jobs wait until it is ready.",
     "gone": (
@@ -99,6 +99,7 @@ _TEXTS = {
         "No worker has been seen in this data folder, so jobs wait. `python -m app serve` starts one by itself; "
         "`python -m app worker` is one alone."
     ),
+    "demo": "No worker: this is a demonstration of recorded sessions, and nothing runs.",
 }
 
 

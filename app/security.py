@@ -8,7 +8,7 @@ in the Host, Origin and Sec-Fetch headers. Beyond this machine a password is ask
 import ipaddress
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -108,12 +108,20 @@ def _is_address(name: str) -> bool:
 class Guard:
     """Refuses what is not for us and adds HEADERS to every answer. Pure ASGI: it holds up no stream."""
 
-    def __init__(self, app: ASGIApp, host: str, names: Sequence[str] = (), doorkeeper: Doorkeeper | None = None):
-        """`host` is what the server is bound to, `names` the other names it is known by."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        names: Sequence[str] = (),
+        doorkeeper: Doorkeeper | None = None,
+        dress: Callable[[bytes], bytes] | None = None,
+    ):
+        """`host` is what the server is bound to, `names` the other names it is known by; `dress` gets every page."""
         self.app = app
         self.host = host
         self.names = tuple(name.lower() for name in names)
         self.doorkeeper = doorkeeper
+        self.dress = dress
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
@@ -129,7 +137,7 @@ class Guard:
             return
         if not refusal:
             scope = _uncompressed_page(scope)
-        await (refusal or self.app)(scope, receive, Guarded(scope, send))
+        await (refusal or self.app)(scope, receive, Guarded(scope, send, self.dress))
 
     async def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """Why this request is not for us, as an answer; None where it is."""
@@ -155,8 +163,9 @@ class Guard:
 class Guarded:
     """An answer on its way out: headers are added, and a page's own scripts get the nonce that lets them run."""
 
-    def __init__(self, scope: Scope, send: Send):
-        """`send` is where the answer goes."""
+    def __init__(self, scope: Scope, send: Send, dress: Callable[[bytes], bytes] | None = None):
+        """`send` is where the answer goes; `dress` may change a page, and its scripts get the nonce as well."""
+        self.dress = dress or bytes
         self.path = scope["path"]
         self.send = send
         self.nonce = secrets.token_urlsafe(16)
@@ -180,7 +189,7 @@ class Guarded:
             self.body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            body = self.body.replace(b"<script", f'<script nonce="{self.nonce}"'.encode())
+            body = self.dress(self.body).replace(b"<script", f'<script nonce="{self.nonce}"'.encode())
             page = MutableHeaders(scope=self.page)
             if "content-length" in page:
                 page["Content-Length"] = str(len(body) if self.body else int(page["content-length"]))

@@ -5,9 +5,11 @@ import os
 import signal
 import socket
 import sys
+from contextlib import closing
 from types import FrameType
 
 from app.access import Access
+from app.demo import demo_lab
 from app.locks import only_server
 from app.services import Lab
 from app.settings import Settings
@@ -23,24 +25,38 @@ BEYOND = (
 
 def serve(settings: Settings, access: Access, port: int) -> int:
     """Serve the data folder until SIGTERM or Ctrl-C. Raises LabError where the folder or the port is taken."""
+    _begin()
+    with only_server(settings.data_dir), _listen(access.host, port) as listener, closing(Lab(settings)) as lab:
+
+        def free(owner: str) -> None:
+            with lab.database.write() as tx:
+                jobs.expire(tx, owner)
+
+        supervisor = Supervisor(worker_command(lab.settings), free)
+        supervisor.start()  # its model loads while the pages are imported
+        try:
+            _answer(lab, access, listener)
+        finally:
+            supervisor.stop()
+    return 0
+
+
+def serve_demo(access: Access, port: int) -> int:
+    """Serve recordings, without a worker and without a data folder, until SIGTERM or Ctrl-C. Raises LabError."""
+    _begin()
+    with _listen(access.host, port) as listener, demo_lab() as lab:
+        _answer(lab, access, listener)
+    return 0
+
+
+def _begin() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s serve %(levelname)s %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _leave)
     os.environ.pop("LAB_PASSWORD", None)  # the worker, and whatever plug-in runs in it, has no use for it
-    with only_server(settings.data_dir), _listen(access.host, port) as listener:
-        lab = Lab(settings)
-        try:
-            return _serve(lab, access, listener)
-        finally:
-            lab.close()
 
 
-def _serve(lab: Lab, access: Access, listener: socket.socket) -> int:
-    def free(owner: str) -> None:
-        with lab.database.write() as tx:
-            jobs.expire(tx, owner)
-
-    supervisor = Supervisor(worker_command(lab.settings), free)
-    supervisor.start()  # its model loads while the pages are imported
+def _answer(lab: Lab, access: Access, listener: socket.socket) -> None:
+    """Answer visitors until the process is to end; a second signal does not interrupt what follows."""
     try:
         import uvicorn
 
@@ -58,8 +74,6 @@ def _serve(lab: Lab, access: Access, listener: socket.socket) -> int:
         pass
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker is draining already
-        supervisor.stop()
-    return 0
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -15,10 +15,10 @@ from fastapi import FastAPI, HTTPException  # noqa: E402
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse  # noqa: E402
 from fastapi.staticfiles import StaticFiles  # noqa: E402
 
-from app import api, plotly_js  # noqa: E402
+from app import api, demo, plotly_js  # noqa: E402
 from app.password import Doorkeeper  # noqa: E402
 from app.security import Guard  # noqa: E402
-from app.ui import explore, library, reliability, status, train  # noqa: E402
+from app.ui import compare, explore, library, reliability, status, train  # noqa: E402
 from app.ui.closed import refuse_files  # noqa: E402
 from app.ui.theme import theme  # noqa: E402
 from core.errors import StorageError  # noqa: E402
@@ -65,6 +65,7 @@ def create_app(
         return PlainTextResponse("ok")
 
     app.add_api_route("/library", library.page, response_class=HTMLResponse)
+    app.add_api_route("/compare", compare.page, response_class=HTMLResponse)
     app.add_api_route("/status", status.page, response_class=HTMLResponse)
 
     @app.get("/reliability", response_class=HTMLResponse)
@@ -95,5 +96,7 @@ def create_app(
         show_error=False,
         max_file_size="1mb",
     )
-    app.add_middleware(Guard, host=host, names=names, doorkeeper=Doorkeeper(password) if password else None)
+    doorkeeper = Doorkeeper(password) if password else None
+    dressed = demo.dress if lab.database.sealed is not None else None
+    app.add_middleware(Guard, host=host, names=names, doorkeeper=doorkeeper, dress=dressed)
     return app

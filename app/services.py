@@ -1,13 +1,13 @@
 """What the lab can do, as pages and command line call it. No torch: the web process imports this."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from app import queue, recorded, trained
+from app import queue, record_changes, recorded, trained
 from app import records as library
 from app.clearing import Sweeper
 from app.finishing import queue_finish
@@ -71,17 +71,19 @@ class Lab:
         self.sweeper = Sweeper(self.database, self.artifacts, checkpoints=self.checkpoints)
         with self.database.read() as tx:
             known, used = records.mark(tx, RECORDED_MARK), records.any_record(tx)
-            there = known is not None and records.in_use(tx, known) is not None
             if records.erased(tx):
                 self.sweeper.request()
-        # Once here, it stays away if somebody throws it away; a demo wants it back, unless it lies in the trash.
-        if settings.recorded is not None and ((known is None and not used) or (settings.demo and not there)):
+        if settings.recorded is not None and known is None and not used:  # once here, it may be thrown away for good
             self.import_recorded()
 
     def close(self) -> None:
         """End what runs in the background and close the database's connections."""
         self.sweeper.close()
         self.database.dispose()
+
+    def seal(self, why: str) -> None:
+        """From here on nothing can be written: whatever would is answered with ReadOnly and this sentence."""
+        self.database = replace(self.database, sealed=why)
 
     def import_recorded(self) -> str | None:
         """Put the session that came with the lab into this data folder; None where the checkout has none."""
@@ -219,10 +221,8 @@ class Lab:
             return records.ids_that_begin(tx, text)
 
     def change_record(self, record_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Rename, star, note or lock a record; returns it as listed. Raises ConfigError by field, NotFound."""
-        values = library.changes(body)
-        with self.database.write() as tx:
-            records.change_record(tx, record_id, values)
+        """Rename, star, note, lock or tag a record; returns it as listed. Raises ConfigError by field, NotFound."""
+        record_changes.change(self.database, record_id, body)
         return library.find(self.database, record_id)
 
     def trash_record(self, record_id: str) -> dict[str, Any]:

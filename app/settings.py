@@ -17,8 +17,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 class Settings:
     """One data folder and the processes over it.
 
-    `recorded` is the folder of the session that a fresh data folder opens with; None leaves it empty; with
-    `demo` every visit opens with it. `poll_seconds` is how often an idle worker looks for a job.
+    `recorded` is the folder of the session that a fresh data folder opens with; None leaves it empty. In a `demo` every
+    visit opens with it, and no worker is expected. `poll_seconds` is how often an idle worker looks for a job.
     """
 
     data_dir: Path

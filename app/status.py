@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from app.presence import read_presence
+from app.presence import TEXTS, read_presence
 from app.settings import ROOT, Settings, default_threads
 from core.config import ExploreConfig
 from core.errors import LabError
@@ -27,6 +27,7 @@ from storage.runs import checkpoints_of
 
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "gradio", "fastapi", "sqlalchemy", "alembic", "plotly")
 KINDS = {".webp": "pictures", ".png": "pictures", ".safetensors": "tensors"}
+_IN_DEMO = {"state": "demo", "text": TEXTS["demo"]}
 DISK_KINDS = ("pictures", "tensors", "database", "other")
 
 
@@ -34,7 +35,7 @@ def collect(settings: Settings, database: Database | None = None) -> dict[str, A
     """Every fact as JSON values. It only looks: without `database` an old schema is told, not brought up to date."""
     return {
         "ready": _ready(),
-        "worker": read_presence(settings.data_dir),
+        "worker": read_presence(settings.data_dir) | (_IN_DEMO if settings.demo else {}),
         "machine": _machine(),
         "packages": {name: _version(name) for name in PACKAGES},
         "models": [_offer(name, spec.title, models.usable) for name, spec in models.MODELS.items()],

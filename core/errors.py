@@ -30,6 +30,10 @@ class StorageError(LabError):
     """Something stored is missing, foreign or of another schema."""
 
 
+class ReadOnly(StorageError):
+    """What is stored here can be looked at and not changed."""
+
+
 class NotFound(StorageError):
     """Nothing is stored under the id that was given."""
 

@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.orm import Session
 
-from core.errors import StorageError
+from core.errors import ReadOnly, StorageError
 from storage.values import dumps
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -31,9 +31,13 @@ _ADVISORY_LOCK = 0x4E6F697365  # "Noise"
 
 @dataclass(frozen=True)
 class Database:
-    """An open database. `read()` and `write()` each yield a Session in one transaction."""
+    """An open database. `read()` and `write()` each yield a Session in one transaction.
+
+    `sealed` says in a sentence why nothing may be written any more; None where one may.
+    """
 
     engine: Engine
+    sealed: str | None = None
 
     @property
     def url(self) -> str:
@@ -50,8 +54,11 @@ class Database:
     def write(self) -> Iterator[Session]:
         """One transaction that may write: committed at the end, rolled back if the block raises.
 
-        On SQLite it holds the write lock from its start, so what it reads cannot change before it writes.
+        On SQLite it holds the write lock from its start, so what it reads cannot change before it writes. Raises
+        ReadOnly where the database is sealed.
         """
+        if self.sealed is not None:
+            raise ReadOnly(self.sealed)
         with Session(self.engine.execution_options(**{_MODE: "write"}), autoflush=False) as tx, tx.begin():
             tx.connection()  # begins now, not at the first statement
             yield tx

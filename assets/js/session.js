@@ -178,7 +178,7 @@ export function mount({element, props, watch, trigger}) {
 function welcome(view, first) {
   const shown = first === 'recorded' ? 'A search that came with the lab, recorded from beginning to end.' : !view.job && view.parent ? 'A search that a fine-tune recorded while it went on.'
     : view.state === 'succeeded' ? 'The newest finished session.' : 'The newest session.';
-  return `${shown} Press Run to start one of your own.`;
+  return 'demo' in document.documentElement.dataset ? shown : `${shown} Press Run to start one of your own.`;
 }
 
 /** While a session is on its way another one is queued behind it. */

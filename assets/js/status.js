@@ -7,7 +7,7 @@ import {ticked} from './ticked.js';
 import {count} from './words.js';
 
 const SOON = 2000, LATER = 30000;
-const WORKERS = {ready: 'Ready', starting: 'Starting', gone: 'Gone', never: 'Not there'};
+const WORKERS = {ready: 'Ready', starting: 'Starting', gone: 'Gone', never: 'Not there', demo: 'Demonstration'};
 const COLUMNS = [['worker', 'queue', 'disk'], ['models', 'database'], ['rewards', 'versions']];
 const DISK = {pictures: 'Pictures', tensors: 'Tensors', database: 'Database', other: 'Other'};
 
@@ -32,7 +32,7 @@ function start() {
     } catch (error) {
       problem.textContent = error.message;
     }
-    if (!document.hidden) timer = setTimeout(look, facts && facts.worker.state === 'ready' && !problem.textContent ? LATER : SOON);
+    if (!document.hidden) timer = setTimeout(look, facts && ['ready', 'demo'].includes(facts.worker.state) && !problem.textContent ? LATER : SOON);
   }
 
   function draw() {

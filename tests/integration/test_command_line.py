@@ -116,20 +116,6 @@ def test_a_recording_opens_a_fresh_lab(lab: Lab, tmp_path: Path) -> None:
         fresh.close()
 
 
-def test_a_demo_opens_with_the_recording_whatever_is_newer(lab: Lab, tmp_path: Path) -> None:
-    folder = tmp_path / "recording"
-    search(lab, PLAIN, as_json=True, toolbox=fake_toolbox(), keep_as=folder, out=io.StringIO())
-    newest = lab.default_record()
-    demo = Lab(Settings(lab.settings.data_dir, recorded=folder, demo=True))
-    try:
-        shown_first = demo.default_record()
-        assert shown_first is not None and shown_first != newest
-        printed(demo, PLAIN, as_json=True)
-        assert demo.default_record() == shown_first
-    finally:
-        demo.close()
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

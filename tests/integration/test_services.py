@@ -165,13 +165,6 @@ def test_a_demo_opens_with_the_recorded_session_whatever_it_is_called(tmp_path: 
     lab.change_record(record["id"], {"name": "another"})
     assert lab.default_record() == record["id"] and len(lab.recent()) == 2
     lab.close()
-    lab = Lab(settings)
-    assert lab.default_record() == record["id"] and len(lab.recent()) == 2, "it is not imported a second time"
-    lab.trash_record(record["id"])
-    lab.close()
-    lab = Lab(settings)
-    assert lab.default_record() != record["id"] and len(lab.recent()) == 1, "nor while it lies in the trash"
-    lab.close()
 
 
 def test_what_was_deleted_when_the_lab_died_is_cleared_away_at_the_next_start(tmp_path: Path) -> None:
