@@ -1,8 +1,9 @@
 // A chart's key: what each line, dot and band is, as words that wrap like words.
 import {h, svg, fill} from './dom.js';
 
-const DASHES = {dash: '5 4', dot: '1.5 3', dashdot: '5 3 1.5 3', solid: null};
-const SHAPES = {diamond: 'M8 2.5 13 8 8 13.5 3 8Z', 'triangle-up': 'M8 3 13.5 12.5H2.5Z', square: 'M5 5H11V11H5Z'};
+const DASHES = {dash: '5 4', dot: '1.5 3', dashdot: '5 3 1.5 3', longdash: '8 3', longdashdot: '7 3 1.5 3', solid: null};
+const SHAPES = {diamond: 'M8 2.5 13 8 8 13.5 3 8Z', 'triangle-up': 'M8 3 13.5 12.5H2.5Z', square: 'M5 5H11V11H5Z',
+  cross: 'M6.5 3h3v3.5H13v3H9.5V13h-3V9.5H3v-3h3.5Z', x: 'M3.5 5.5l2-2L8 6l2.5-2.5 2 2L10 8l2.5 2.5-2 2L8 10l-2.5 2.5-2-2L6 8Z'};
 
 export function drawKey(parent, figure) {
   const shown = ordered(figure).filter(trace => trace.showlegend !== false && trace.visible !== false);

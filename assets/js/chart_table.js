@@ -18,7 +18,7 @@ export function ofCandidates(trace) {
 function linesTable(figure, cursor, go) {
   const {xaxis, yaxis, meta} = figure.layout, rows = new Map();
   const told = ordered(figure).filter(trace => trace.x.length && trace.name && !ofCandidates(trace) && !(trace.meta && trace.meta.mark));
-  told.forEach((trace, column) => trace.x.forEach((x, i) => {
+  told.forEach((trace, column) => (trace.meta && trace.meta.at || trace.x).forEach((x, i) => {
     const row = rows.get(x) || rows.set(x, {x, place: null, values: []}).get(x);
     row.values[column] = trace.y[i];
     row.place ||= trace.customdata ? trace.customdata[i] : null;

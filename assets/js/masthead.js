@@ -3,8 +3,9 @@ import {h, svg, fill, address} from './dom.js';
 import {alive, makeQueue} from './queue.js';
 import {makeDrawer} from './drawer.js';
 import {makeTab} from './tab.js';
+import {mountTray} from './tray.js';
 
-const PAGES = [['', 'Explore'], ['reliability', 'Reliability'], ['train', 'Train'], ['library', 'Library'], ['status', 'Status']];
+const PAGES = [['', 'Explore'], ['reliability', 'Reliability'], ['train', 'Train'], ['library', 'Library'], ['compare', 'Compare'], ['status', 'Status']];
 
 /** Fill the element's .lab-masthead; returns the page's queue. */
 export function mount({element}) {
@@ -21,6 +22,7 @@ export function mount({element}) {
     button);
   document.body.append(drawer.node);
   makeTab(queue);
+  if (here !== 'compare') mountTray(); // there the address says what is compared
   queue.watch(({jobs}) => {
     const living = alive(jobs), running = jobs.find(job => job.state === 'running');
     count.textContent = living.length ? String(living.length) : '';
