@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("record", metavar="RECORD", help="its id, the beginning of it, or `newest`")
     export.add_argument("--to", type=Path, metavar="FILE.zip|FOLDER", help="(default: session-ID.zip here)")
     backup = _command(commands, "backup", _backup, "a copy of the database, also while a search runs")
-    backup.add_argument("to", type=Path, metavar="FILE|FOLDER", help="a name that is free; in a folder it gets the date's")
+    backup.add_argument("to", type=Path, metavar="FILE|FOLDER", help="a free name; a folder gets a dated one")
     fetch = _command(commands, "download", _download, "fetch a model or a reward that is not on this machine")
     fetch.add_argument("name", metavar="NAME", help="of a model or a reward, as `doctor` lists them")
     fetch.add_argument("--accept-licence", action="store_true", help="you have read its makers' licence and accept it")

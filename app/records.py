@@ -1,47 +1,46 @@
-"""The library's use cases: listing records, and what a person may change of one."""
+"""The library's use cases: finding records, with how far each is and what else there is to find."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from app.notes import rendered
 from app.progress import fraction, planned, planned_nfe
+from app.record_filters import FILTERS, read_filters
 from core import measure_config
 from core.config import from_dict
 from core.errors import ConfigError, LabError
-from storage import records
+from storage import listing, records
 from storage.engine import Database
-from storage.jobs import STATUSES
 from storage.progress import Spent, epochs_done, spent_by
-from storage.values import clean
 
-SAME = ("kind", "state", "preset", "model")
-FILTERS = frozenset({*SAME, "text", "star", "trash", "sort", "before", "limit"})
-MAX_NAME = 200
-MAX_NOTE = 10_000
 MAX_LISTED = 200
 LISTED = 50
-MAX_WANTED = 500
-_FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
 def listed(database: Database, asked: Mapping[str, str]) -> dict[str, Any]:
     """`records` in the order and of the kind asked for, and whether there are `more` behind them. Raises LabError.
 
-    `asked` are texts as an address has them: see `FILTERS`. A `limit` above `MAX_LISTED` is taken for that.
+    The first page also has `total`, how many there are in all, and `facets`, what else there is to narrow to. `asked`
+    are texts as an address has them: some of `FILTERS`. A `limit` above `MAX_LISTED` is taken for that.
     """
+    if unknown := sorted(asked.keys() - FILTERS):
+        raise LabError(f"expected some of {', '.join(sorted(FILTERS))}, got {', '.join(unknown)[:100]}")
+    asked = {name: value for name, value in asked.items() if value}
     limit = min(_whole(asked.get("limit", str(LISTED)), "limit"), MAX_LISTED)
-    state = asked.get("state")
-    if state is not None and state not in STATUSES:
-        raise LabError(f"state: expected one of {', '.join(STATUSES)}, got {state!r:.60}")
-    wanted: dict[str, Any] = {name: clean(asked[name]) for name in SAME if name in asked}
-    wanted |= {"star": _flag(asked, "star"), "trash": bool(_flag(asked, "trash"))}
-    wanted |= {"text": asked.get("text", "")[:MAX_WANTED], "sort": asked.get("sort", "newest")}
+    narrowed, before = read_filters(asked), asked.get("before")
+    around: dict[str, Any] = {}
     with database.read() as tx:
-        rows = records.list_records(tx, limit=limit + 1, before=asked.get("before"), **wanted)
+        sort = asked.get("sort", "newest")
+        rows = listing.list_records(tx, limit=limit + 1, before=before, sort=sort, **narrowed)
+        if before is None:
+            around = {"total": listing.count_records(tx, **narrowed)}
+            around |= {"facets": listing.facets(tx, trash=narrowed["trash"])}
         begun = [row["id"] for row in rows if row["state"] != "succeeded"]
         spent, schedules, trained = spent_by(tx, begun), records.schedules(tx, begun), epochs_done(tx, begun)
     for row in rows:
         row |= _progress(row, spent.get(row["id"], Spent()), schedules.get(row["id"]), trained.get(row["id"], 0))
-    return {"records": rows[:limit], "more": len(rows) > limit}
+        row |= {"note_html": rendered(row["note"])}
+    return {"records": rows[:limit], "more": len(rows) > limit} | around
 
 
 def _progress(row: Mapping[str, Any], spent: Spent, schedule: tuple[Any, Any] | None, epochs: int) -> dict[str, Any]:
@@ -51,7 +50,7 @@ def _progress(row: Mapping[str, Any], spent: Spent, schedule: tuple[Any, Any] | 
     config, sigmas = schedule or (None, None)
     if row["kind"] == "train":
         return {"progress": fraction(epochs, config["epochs"]) if config else None, "seconds": seconds}
-    return {"progress": progress_of(spent.nfe, config, sigmas), "seconds": seconds}
+    return {"progress": progress_of(spent.nfe, config, sigmas) if config else None, "seconds": seconds}
 
 
 def progress_of(nfe: int, config: Any, sigmas: Any) -> float | None:
@@ -71,61 +70,6 @@ def planned_of(config: Any, sigmas: Any) -> int | None:
         return None
 
 
-def changes(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What is to be changed of a record, checked. Raises ConfigError with every problem, by field."""
-    checks = {"name": _name, "star": _bool, "note": _note, "locked": _bool}
-    problems = {name: f"expected some of {', '.join(checks)}" for name in body if name not in checks}
-    if not body:
-        problems["body"] = f"expected some of {', '.join(checks)}, got nothing"
-    found: dict[str, Any] = {}
-    for name in checks.keys() & body.keys():
-        try:
-            found[name] = checks[name](body[name])
-        except LabError as error:
-            problems[name] = str(error)
-    if problems:
-        raise ConfigError({clean(name)[:60]: text for name, text in problems.items()})
-    return found
-
-
-def _name(value: Any) -> str | None:
-    """One line; None for none. What no database can hold is replaced."""
-    if value is None:
-        return None
-    name = " ".join(_text(value).split())
-    if len(name) > MAX_NAME:
-        raise LabError(f"expected at most {MAX_NAME} characters, got {len(name):,}")
-    return name or None
-
-
-def _note(value: Any) -> str:
-    note = _text(value).replace("\r\n", "\n").strip()
-    if len(note) > MAX_NOTE:
-        raise LabError(f"expected at most {MAX_NOTE:,} characters, got {len(note):,}")
-    return note
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise LabError(f"expected text, got {value!r:.60}")
-    return clean(value)
-
-
-def _bool(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise LabError(f"expected true or false, got {value!r:.60}")
-    return value
-
-
-def _flag(asked: Mapping[str, str], name: str) -> bool | None:
-    value = asked.get(name)
-    if value is None:
-        return None
-    if value not in _FLAGS:
-        raise LabError(f"{name}: expected 1 or 0, got {value!r:.60}")
-    return _FLAGS[value]
-
-
 def _whole(text: str, name: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < len(text) < 10 and int(text)):
         raise LabError(f"{name}: expected a whole number from 1, got {text!r:.60}")
@@ -138,4 +82,5 @@ def find(database: Database, record_id: str) -> dict[str, Any]:
         row = records.get_record(tx, record_id)
         ids = [row["id"]]
         spent, schedules, trained = spent_by(tx, ids), records.schedules(tx, ids), epochs_done(tx, ids)
-    return row | _progress(row, spent.get(row["id"], Spent()), schedules.get(row["id"]), trained.get(row["id"], 0))
+    row |= _progress(row, spent.get(row["id"], Spent()), schedules.get(row["id"]), trained.get(row["id"], 0))
+    return row | {"note_html": rendered(row["note"])}

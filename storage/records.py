@@ -1,4 +1,4 @@
-"""The library: records as they are listed, renamed, starred, put into the trash, brought back and deleted.
+"""The library: records as they are renamed, starred, put into the trash, brought back and deleted.
 
 Every function works in the transaction `tx` it is given.
 """
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from core.errors import StorageError
 from storage.counter import advance
 from storage.jobs import FINAL, FINISH
+from storage.listing import get_record, list_records
 from storage.run_tables import epochs, runs, samples
 from storage.tables import (
     arms,
@@ -27,55 +28,32 @@ from storage.tables import (
     siblings,
     steps,
 )
-from storage.values import checked_id, clean, iso, missing, this
+from storage.values import checked_id, clean, missing, this
 from storage.views import record_row
 
-SORTS = ("newest", "oldest", "reward", "cost", "name")
-_SHOWN = ("id", "kind", "name", "prompt", "preset", "model", "state", "error", "headline", "parent", "star", "note")
-_COLUMNS = [records.c[name] for name in (*_SHOWN, "locked", "picture", "reward", "created_at", "deleted_at")]
-_KINDS = (sessions, reliability, runs)  # a record has a row in one of them
+__all__ = [
+    "any_record",
+    "artifacts_of",
+    "candidate_images",
+    "change_record",
+    "erase",
+    "erased",
+    "get_record",
+    "ids_that_begin",
+    "in_trash",
+    "in_use",
+    "list_records",
+    "mark",
+    "record_ids",
+    "remove_rows",
+    "restore",
+    "schedules",
+    "searched_steps",
+    "set_mark",
+    "trash",
+]
+
 _ROWS_AT_ONCE = 2_000
-_LOWEST = -1e308  # below every reward: where there is none
-
-
-def list_records(
-    tx: Session,
-    *,
-    limit: int,
-    before: str | None = None,
-    text: str | None = None,
-    sort: str = "newest",
-    trash: bool = False,
-    star: bool | None = None,
-    **same: str | None,
-) -> list[dict[str, Any]]:
-    """Records in an order of `SORTS`, newest first by default; `before` is the id of the last one already shown.
-
-    `text` must occur in the prompt, name, note, preset or model, in whatever case; `same` are columns (kind, state,
-    preset, model) and the values that they must have. With `trash` those in the trash are listed, else the others.
-    """
-    query = _select().where(~records.c.erased, records.c.deleted_at.is_not(None) == trash)
-    query = query.where(*(records.c[name] == value for name, value in same.items() if value is not None))
-    if star is not None:
-        query = query.where(records.c.star == star)
-    wanted = clean(text or "").strip().lower()
-    if wanted:
-        searched = (records.c.prompt, records.c.name, records.c.note, records.c.preset, records.c.model)
-        query = query.where(sa.or_(*(sa.func.lower(column).contains(wanted, autoescape=True) for column in searched)))
-    keys, descending = _order(sort)
-    if before is not None:
-        query = query.where(_after(tx, keys, descending, record_row(tx, before).id))
-    rows = tx.execute(query.order_by(*(key.desc() if descending else key for key in keys)).limit(limit))
-    return [_listed(row) for row in rows]
-
-
-def get_record(tx: Session, record_id: str) -> dict[str, Any]:
-    """One record as a list shows it, also in the trash. NotFound where there is none."""
-    query = _select().where(records.c.id == checked_id(record_id), ~records.c.erased)
-    row = tx.execute(query).first()
-    if row is None:
-        raise missing(record_id)
-    return _listed(row)
 
 
 def ids_that_begin(tx: Session, text: str, limit: int = 5) -> list[str]:
@@ -85,52 +63,6 @@ def ids_that_begin(tx: Session, text: str, limit: int = 5) -> list[str]:
     sessions_of = sa.select(records.c.id).where(~records.c.erased, records.c.kind == "session")
     found = list(tx.scalars(sessions_of.where(records.c.id.startswith(text, autoescape=True)).limit(limit)))
     return [text] if text in found else found
-
-
-def _select() -> sa.Select[Any]:
-    query = sa.select(*_COLUMNS, _either("seconds").label("seconds"), _either("finished_at").label("finished_at"))
-    joined = records.outerjoin(sessions)
-    for table in (reliability, runs):
-        joined = joined.outerjoin(table, table.c.record_id == records.c.id)
-    return query.select_from(joined)
-
-
-def _either(column: str) -> sa.ColumnElement[Any]:
-    """A column that sessions, measurements and runs all have."""
-    return sa.func.coalesce(*(table.c[column] for table in _KINDS))
-
-
-def _order(sort: str) -> tuple[list[sa.ColumnElement[Any]], bool]:
-    """What a list is sorted by, the id last so that no two records are equal; and whether the largest comes first."""
-    if sort not in SORTS:
-        raise StorageError(f"a list is expected to be sorted by {', '.join(SORTS)}, got {sort!r:.60}")
-    dated: list[sa.ColumnElement[Any]] = [records.c.created_at, records.c.id]
-    if sort == "reward":
-        return [sa.func.coalesce(records.c.reward, _LOWEST), *dated], True
-    if sort == "cost":  # of those that have finished: before that their row holds none
-        each = (sa.select(one.c.seconds).where(one.c.record_id == records.c.id) for one in _KINDS)
-        spent = (one.correlate(records).scalar_subquery() for one in each)
-        return [sa.func.coalesce(*spent, 0.0), *dated], True
-    if sort == "name":
-        return [sa.func.lower(sa.func.coalesce(records.c.name, records.c.prompt)), *dated], False
-    return dated, sort == "newest"
-
-
-def _after(tx: Session, keys: list[sa.ColumnElement[Any]], descending: bool, record_id: str) -> sa.ColumnElement[bool]:
-    """Comes after that record. The database works out both sides, so that both are cased and rounded alike."""
-    last = tx.execute(sa.select(*keys).where(records.c.id == record_id)).one()
-    here, there = sa.tuple_(*keys), sa.tuple_(*(sa.literal(value) for value in last))
-    return here < there if descending else here > there
-
-
-def _listed(row: sa.Row) -> dict[str, Any]:
-    plain = dict(row._mapping)
-    deleted, finished, seconds = (plain.pop(name) for name in ("deleted_at", "finished_at", "seconds"))
-    return plain | {
-        "created": iso(plain.pop("created_at")),
-        "deleted": deleted is not None,
-        "seconds": None if finished is None else seconds,
-    }
 
 
 def change_record(tx: Session, record_id: str, values: dict[str, Any]) -> None:
@@ -200,6 +132,12 @@ def remove_rows(tx: Session, record_id: str) -> bool:
     if not removed:
         tx.execute(sa.delete(records).where(records.c.id == record_id, records.c.erased))
     return removed > 0
+
+
+def in_trash(tx: Session) -> list[str]:
+    """Every record that lies in the trash, the last thrown away first."""
+    lying = (~records.c.erased, records.c.deleted_at.is_not(None))
+    return list(tx.scalars(sa.select(records.c.id).where(*lying).order_by(records.c.deleted_at.desc(), records.c.id)))
 
 
 def record_ids(tx: Session) -> list[str]:

@@ -78,6 +78,11 @@ def test_lists_are_paged_narrowed_and_sorted_by_the_address(client: TestClient, 
         ("state=asleep", "state: expected one of"),
         ("sort=size", "expected to be sorted by"),
         ("color=red", "expected some of"),
+        ("self=1", "expected some of"),
+        ("since=yesterday", "since: expected a day such as 2026-11-23"),
+        ("until=2026-11-31", "until: expected a day"),
+        ("until=9999-12-31", "until: expected a day"),
+        ("since=2026-11-23T10:00:00", "a moment with its offset"),
     ],
 )
 def test_a_list_that_cannot_be_is_refused(client: TestClient, query: str, told: str) -> None:
@@ -108,7 +113,12 @@ def test_a_record_is_changed_by_a_person(client: TestClient, finished: str) -> N
         ({"note": "x" * 10_001}, "note: expected at most 10,000 characters, got 10,001"),
         ({"star": 1}, "star: expected true or false, got 1"),
         ({"locked": "yes"}, "locked: expected true or false"),
-        ({"prompt": "another"}, "prompt: expected some of name, star, note, locked"),
+        ({"tags": "talk"}, "tags: expected a list of texts, got 'talk'"),
+        ({"tags": [1]}, "tags: expected text, got 1"),
+        ({"tags": ["x" * 41]}, "tags: expected tags of at most 40 characters without a comma"),
+        ({"tags": ["a,b"]}, "without a comma, got 'a,b'"),
+        ({"tags": [str(i) for i in range(21)]}, "tags: expected at most 20 tags, got 21"),
+        ({"prompt": "another"}, "prompt: expected some of name, star, note, locked, tags"),
     ],
 )
 def test_a_change_that_cannot_be_is_refused_by_field(
