@@ -14,7 +14,7 @@ from app.compare_export import table
 from app.compare_figures import figures
 from app.compare_read import KINDS, Comparison, heads, read, read_ids
 from app.compare_run_figures import measure_figures, train_figures
-from app.comparing import compared
+from app.comparing import compared, labels
 from app.measurements import Measurements
 from app.status import lab_version
 from core.errors import LabError, NotFound, StorageError
@@ -72,7 +72,7 @@ def charts(lab: "Lab", ids: list[str], asked: Asked, measurements: Measurements)
     if kind not in KINDS:
         raise LabError(f"kind: expected one of {', '.join(KINDS)}, got {kind[:40]!r}")
     found = read(lab, ids, measurements, kinds=(kind,))
-    names = {one["letter"]: one["title"] for one in found.heads}
+    names = labels(found)
     dark = asked.get("dark") == "1"
     if kind == "train":
         return train_figures(

@@ -12,7 +12,7 @@ from typing import Any
 from app import sentences
 from app.compare_style import colour, dash, end_letters, symbol
 from app.compare_words import title_of
-from app.figure_style import DARK, LIGHT, Theme, layout, line, plain, whole_ticks
+from app.figure_style import DARK, LIGHT, layout, line, plain, whole_ticks
 from app.sentences import short
 from core.errors import LabError
 from storage.values import weighted
@@ -77,11 +77,13 @@ def styled(letter: str, name: str, x: Sequence[Any], y: Sequence[Any], *, dark: 
     return line(named(letter, name), x, y, color, **(style | hover | more))
 
 
-def lettered(data: list[dict[str, Any]], drawn: dict[str, Any], theme: Theme) -> Figure:
+def lettered(data: list[dict[str, Any]], drawn: dict[str, Any], size: str = "big") -> Figure:
     """A figure whose lines bear their letters; there is room for these at its right."""
-    if drawn["yaxis"].get("type") == "log":
+    y = drawn["yaxis"]
+    if y.get("type") == "log":
         return {"data": data, "layout": drawn}
-    marks = end_letters([one for one in data if one["mode"].startswith("lines")], theme)
+    lines = [one for one in data if one["mode"].startswith("lines")]
+    marks = end_letters(lines, size=size, from_zero=y.get("rangemode") == "tozero")
     return {"data": data, "layout": drawn | {"annotations": marks, "margin": drawn["margin"] | {"r": 30}}}
 
 
@@ -131,7 +133,7 @@ class _Drawn:
             sigma_axis(drawn)
         else:
             drawn["xaxis"]["rangemode"] = "tozero"
-        return lettered(data, drawn, self.theme)
+        return lettered(data, drawn)
 
     def arms(self) -> Figure:
         """The final reward of every way to a picture, with what it cost in its hover."""
@@ -170,7 +172,7 @@ class _Drawn:
             x, y = [], []
             for row, each in zip(rows, values, strict=True):
                 last = max(last, row["iteration"] + 1)
-                x += [row["iteration"] + 1 + self._offset(letter)] * len(each)
+                x += [row["iteration"] + 1 + self._offset(letter) / 2] * len(each)
                 y += each
             marker = {"size": 5, "symbol": symbol(letter), "color": colour(letter, dark=self.dark), "opacity": 0.45}
             dots = {"type": "scattergl" if len(x) >= MANY else "scatter", "mode": "markers", "marker": marker}
@@ -183,7 +185,7 @@ class _Drawn:
         title = f"{self.what} of the candidates{self._where(at)}: each, and their median"
         drawn = layout(self.theme, title, "Iteration", self.what, axis="iteration", step=at)
         drawn["xaxis"] |= whole_ticks(max(last, 1))
-        return lettered(data if last else [], drawn, self.theme)
+        return lettered(data if last else [], drawn)
 
     def by_iteration(self, details: Mapping[str, Sequence[View]], at: int, name: str, y: str, title: str) -> Figure:
         """A figure of the search by iteration at the cursor's timestep: `spread` is its median standard deviation."""
@@ -203,7 +205,7 @@ class _Drawn:
             drawn["yaxis"] |= {"type": "log", "dtick": 1}
         else:
             drawn["yaxis"]["rangemode"] = "tozero"
-        return lettered(data, drawn, self.theme)
+        return lettered(data, drawn, "small")
 
     def used(self) -> Figure:
         """The size of the noise that each step took, by noise level: 1 is a real noise's."""
@@ -224,7 +226,7 @@ class _Drawn:
             {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "layer": "below"}
             | {"line": {"color": self.theme.soft, "width": 1}}
         ]
-        return lettered(data, drawn, self.theme)
+        return lettered(data, drawn, "small")
 
     def _candidates(self, letter: str, row: View) -> list[float]:
         values = row["rewards"].get(self.reward, []) if self.reward else row["total"]

@@ -29,7 +29,7 @@ def report(found: Row, figures: Mapping[str, Mapping[str, Row]], picture: Pictur
     """The file's text. `found` is what `app.comparing.compared` gives, `figures` by kind and name in light colours,
     `made` when and by which version.
     """
-    title = f"Compared: {', '.join(one['title'] for one in found['records'])}"
+    title = f"Compared: {', '.join(one['label'] for one in found['records'])}"
     body = [f"<h1>{escape(title[:200])}</h1><p class=weak>{escape(made)}</p>", _records(found["records"])]
     body += [f"<p class=note>{escape(text)}</p>" for text in found["sentences"]]
     drawn: list[Row] = []
@@ -70,7 +70,8 @@ def _records(records: Sequence[Row]) -> str:
             one["id"],
         ]
         about = " · ".join(str(fact) for fact in facts if fact)
-        cells = (escape(one["title"]), escape(about), escape(said))
+        title = one["title"] if one["label"] == one["title"] else f"{one['label']}: {one['title']}"
+        cells = (escape(title), escape(about), escape(said))
         lines.append(f"<tr><td>{_letter(one['letter'])} {cells[0]}</td><td>{cells[1]}</td><td>{cells[2]}</td></tr>")
     return f"<div class=wide><table>{''.join(lines)}</table></div>"
 

@@ -62,7 +62,7 @@ def _curve(
     told = f"{title}: {', '.join(ends)}" if ends else title
     drawn = layout(theme, told, TRAIN_AXES[x], y, axis="along", note=note)
     drawn["xaxis"]["rangemode"] = "tozero"
-    return lettered(data, drawn, theme)
+    return lettered(data, drawn)
 
 
 def _has(row: Side, key: str | None) -> bool:
@@ -111,7 +111,7 @@ def _by_sigma(
     sigma_axis(drawn)
     if key == "spearman_median":
         drawn["yaxis"] |= {"range": [-0.55, 1.08], "dtick": 0.25}
-    return lettered(data, drawn, theme)
+    return lettered(data, drawn)
 
 
 def _band(letter: str, rows: Sequence[Side], *, dark: bool) -> list[dict[str, Any]]:

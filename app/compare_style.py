@@ -7,7 +7,7 @@ dark as lines need them there. Tests measure contrast and distances, and that as
 from collections.abc import Sequence
 from typing import Any
 
-from app.figure_style import Theme, plain
+from app.figure_style import plain
 
 LETTERS = "ABCDEF"
 MOST = len(LETTERS)
@@ -17,7 +17,7 @@ COLOURS = {
 }
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-HEIGHT = 200.0  # of a plot, in pixels: roughly, to keep letters apart
+HEIGHTS = {"big": 230.0, "small": 110.0}  # of a plot without its axes, in pixels: roughly, to keep letters apart
 APART = 13.0
 
 
@@ -36,16 +36,22 @@ def dash(letter: str) -> str:
     return DASHES[LETTERS.index(letter)]
 
 
-def end_letters(traces: Sequence[dict[str, Any]], theme: Theme) -> list[dict[str, Any]]:
-    """Annotations with each line's letter (its `meta.letter`) behind its last point, moved apart where they meet."""
+def end_letters(
+    traces: Sequence[dict[str, Any]], *, size: str = "big", from_zero: bool = False
+) -> list[dict[str, Any]]:
+    """Annotations with each line's letter (its `meta.letter`) behind its last point, moved apart where they meet.
+
+    `size` is the chart's, and `from_zero` says that its y axis begins at 0.
+    """
     ends = [(trace, *last) for trace in traces if (last := _last(trace)) is not None]
     values = [value for trace in traces for value in trace["y"] if value is not None]
     if not ends:
         return []
-    span = (max(values) - min(values)) or 1.0
+    lowest = min(0.0, *values) if from_zero else min(values)
+    scale = HEIGHTS[size] / ((max(values) - lowest) or 1.0)
     found, below = [], -APART
     for trace, x, y in sorted(ends, key=lambda one: one[2]):
-        at = (y - min(values)) / span * HEIGHT
+        at = (y - lowest) * scale
         place = max(at, below + APART)
         below = place
         style = {"color": trace["line"]["color"], "size": 12, "weight": 700}

@@ -21,6 +21,7 @@ from storage import kin, runs
 
 LOOKED_THROUGH = 2_000  # the newest sessions of a preset among which others with the same settings are looked for
 LOOKED_THROUGH_RUNS = 100
+ONE_RUN = "Sample sheets compare one run of each: over prompts, they say nothing of another seed."
 TRAINED = {"heldout": "Held-out reward", "verifier": "Exactly right"}
 
 
@@ -81,7 +82,8 @@ def of_runs(
     for one, other in combinations(groups, 2):
         verdicts += _over_seeds(one, other, curves, sides)
         verdicts += _over_samples(one, other, sides)
-    return verdicts, beside(verdicts, "seeds")
+    samples = any(one["measure"] == "samples" for one in verdicts)
+    return verdicts, beside(verdicts, "seeds") + ([ONE_RUN] if samples else [])
 
 
 def _curves(tx: Session, rows: Mapping[str, sa.Row], letters: Sequence[str]) -> dict[int, list[dict[str, Any]]]:

@@ -94,7 +94,9 @@ def one_family(groups: Sequence[Sequence[str]]) -> list[str]:
     """What is said where all have the same settings."""
     if not groups or len(groups[0]) < 2:
         return []
-    return [f"{listed(groups[0])} have the same settings, but for prompt and seed: there is nothing to be told apart."]
+    return [
+        f"{listed(groups[0])} differ in prompt, seed or what changes no result: there is no other way to be better by."
+    ]
 
 
 def beside(verdicts: Sequence[Verdict], what: str) -> list[str]:

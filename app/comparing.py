@@ -3,8 +3,11 @@
 Records of different kinds are compared among their own kind, and it is said what cannot be.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
 
 from app import compare_verdicts as verdicts
 from app.compare_align import moments, same_schedule
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from app.services import Lab
 
 PLURALS = {"session": "searches", "train": "fine-tunes", "reliability": "reliability measurements"}
+_TOLD = ("prompt", "preset", "search.preset", "search.reading", "prompts")  # settings that a label has otherwise
 
 
 def compared(lab: "Lab", ids: Sequence[str], measurements: Measurements | None = None) -> dict[str, Any]:
@@ -33,13 +37,45 @@ def compared(lab: "Lab", ids: Sequence[str], measurements: Measurements | None =
         "train": _trains_section(lab, found),
         "reliability": _measures_section(found, known),
     }
+    names = labels(found)
     return {
-        "records": found.heads,
+        "records": [one | {"label": names[one["letter"]]} for one in found.heads],
         "stamp": found.stamp,
         "live": any(one.get("live") for one in found.heads),
         "sentences": sentences(found),
         "sections": {kind: section for kind, section in sections.items() if section},
     }
+
+
+def labels(found: Comparison) -> dict[str, str]:
+    """What tells each record from the others of its kind in a few words: its own name, else preset and prompt as far as
+    they differ, and where that is not enough, settings that do.
+    """
+    told = {one["letter"]: one["title"] for one in found.heads}
+    for kind in KINDS:
+        there = found.of_kind(kind)
+        differing = [row for row in rows({letter: row.config for letter, row in there.items()}) if row["differs"]]
+        further = [row for row in differing if row["name"] not in _TOLD]
+        parts = {letter: _begun(kind, row, list(there.values())) for letter, row in there.items()}
+        for row in further:
+            many = Counter(tuple(one) for one in parts.values())
+            for letter, own in list(parts.items()):
+                if many[tuple(own)] > 1:
+                    parts[letter] = [*own, _setting(row, letter)]
+        told |= {letter: ", ".join(own) for letter, own in parts.items() if own}
+    return told
+
+
+def _begun(kind: str, row: sa.Row, alike: Sequence[sa.Row]) -> list[str]:
+    """How a record's label begins: with its name where no other has it."""
+    if row.name and [one.name for one in alike].count(row.name) == 1:
+        return [row.name]
+    parts = [row.preset] if kind != "reliability" and len({one.preset for one in alike}) > 1 else []
+    return parts + ([row.prompt] if len({one.prompt for one in alike}) > 1 else [])
+
+
+def _setting(row: Mapping[str, Any], letter: str) -> str:
+    return f"{row['name'].rpartition('.')[2].replace('_', ' ')} {row['values'][letter]}"
 
 
 def sentences(found: Comparison) -> list[str]:
@@ -52,7 +88,7 @@ def sentences(found: Comparison) -> list[str]:
             f"{listed(letters)} {'is a' if len(letters) == 1 else 'are'} {_called(kind, letters)}"
             for kind, letters in present.items()
         ]
-        said.append(f"{listed(each)}. Records of one kind can be laid over one another, others not.")
+        said.append(f"{'; '.join(sorted(each))}. Records of one kind can be laid over one another, others not.")
     alone = [letters[0] for letters in present.values() if len(letters) == 1]
     if alone and sum(len(letters) for letters in present.values()) > 1:
         has = "has" if len(alone) == 1 else "have"

@@ -2,6 +2,7 @@
 import {h} from './dom.js';
 import {driveButton} from './drive.js';
 import {makeReuse} from './reuse.js';
+import {addButton} from './tray.js';
 import {follows, modelTitle, optimisedTitle, position, status} from './words.js';
 
 const STATES = {pending: 'Waiting', running: 'Running', paused: 'Paused', succeeded: 'Finished', failed: 'Failed', cancelled: 'Stopped'};
@@ -19,7 +20,8 @@ export function makeHead({send}) {
     cancel: button('cancel', 'Stop', 'End this session here; what was found is kept'),
   };
   const transport = h('div', {class: 'transport', role: 'group', 'aria-label': 'Drive the session'}, Object.values(buttons));
-  const reuse = makeReuse();
+  const reuse = makeReuse(), beside = addButton(null);
+  reuse.node.append(beside);
   const node = h('header', {class: 'head'},
     h('div', {class: 'head-row'}, h('div', {class: 'about'}, h('div', {class: 'chip-line'}, chip, name), prompt, meta, reuse.node), transport), progress, line);
 
@@ -46,6 +48,7 @@ export function makeHead({send}) {
     buttons.step.disabled = !paused || Boolean(asked);
     buttons.cancel.disabled = asked === 'cancel';
     reuse.draw({view});
+    beside.labFor(view.id);
   }
 
   return {node, draw};

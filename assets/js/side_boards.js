@@ -4,7 +4,7 @@ import {api} from './api.js';
 import {letterOf} from './side_tables.js';
 import {number, plural, told} from './words.js';
 
-const FOLD_OVER = 40, FOLDED = 20, KEPT = 60; // candidates of a row; answers that are kept
+const FOLD_OVER = 40, FOLDED = 20, KEPT = 60, ACROSS = 8; // candidates of a row; answers that are kept; candidates beside one another
 
 /** `move({at, iteration, candidate})` puts the page elsewhere. */
 export function makeBoards({move}) {
@@ -57,13 +57,13 @@ export function makeBoards({move}) {
   }
 
   function column({letter, side, step}, rows) {
-    const head = h('div', {class: 'side-column-head'}, letterOf(letter), h('b', {}, step === undefined ? 'not here' : step < 0 ? 'Starting noise' : `Step ${step + 1}`),
+    const head = h('div', {class: 'side-column-head'}, letterOf(letter), h('b', {}, step === undefined ? (side.sigmas.length ? 'Not here' : 'Not begun') : step < 0 ? 'Starting noise' : `Step ${step + 1}`),
       step >= 0 ? h('span', {}, `\u03c3 ${number(side.sigmas[step])}`) : null);
     const taken = side.steps.find(one => one.step === step), large = h('div', {class: 'side-large'}), node = h('div', {class: 'side-column', role: 'group', 'aria-label': `Board of ${letter}`, data: {letter}}, head, large);
-    const why = rows && rows.problem ? rows.problem : step === undefined ? 'It has no such timestep.' : !rows ? 'Not searched here: only the guess after the step.' : '';
+    const why = rows && rows.problem ? rows.problem : step === undefined ? (side.sigmas.length ? 'It did not search its starting noise.' : 'It has taken no step yet.') : !rows ? 'Not searched here: only the guess after the step.' : '';
     if (why) node.append(h('p', {class: 'note'}, why));
     if (Array.isArray(rows)) node.append(h('div', {class: 'side-rows'}, rows.map(row => line(letter, row))));
-    if (taken) node.append(h('div', {class: 'side-taken'}, picture(taken.image, ''), h('span', {}, 'Guess after the step', Object.entries(taken.rewards).map(([reward, value]) => h('small', {}, `${reward} ${told(value)}`)))));
+    if (taken) node.append(h('div', {class: 'side-taken'}, picture(taken.image, ''), h('span', {}, 'Guess after the step', now.section.rewards.filter(one => one.name in taken.rewards).map(one => h('small', {}, `${one.title} ${told(taken.rewards[one.name])}`)))));
     node.labRows = Array.isArray(rows) ? rows : [];
     return node;
   }
@@ -71,11 +71,13 @@ export function makeBoards({move}) {
   function line(letter, row) {
     const order = row.images.map((_, i) => i), folded = order.length > FOLD_OVER;
     const shown = folded ? order.sort((a, b) => (row.total[b] ?? -Infinity) - (row.total[a] ?? -Infinity)).slice(0, FOLDED) : order;
-    return h('div', {class: 'side-row', data: {iteration: row.iteration}}, h('span', {class: 'number'}, String(row.iteration + 1)),
+    const node = h('div', {class: 'side-row', data: {iteration: row.iteration}}, h('span', {class: 'number'}, String(row.iteration + 1)),
       h('div', {class: 'side-cells'}, shown.map(i => h('button', {type: 'button', tabindex: -1, class: row.elites.includes(i) ? 'elite' : null, data: {candidate: i},
         'aria-label': `${letter}, iteration ${row.iteration + 1}, candidate ${i + 1}, reward ${told(row.total[i])}${row.elites.includes(i) ? ', kept' : ''}`,
         onclick: () => { move({at: now.place.at, iteration: row.iteration, candidate: i}); columns.focus({preventScroll: true}); }}, picture(row.images[i], '', {loading: 'lazy'}))),
       folded ? h('small', {}, `the ${FOLDED} highest of ${order.length}`) : null));
+    node.style.setProperty('--across', Math.min(shown.length, ACROSS));
+    return node;
   }
 
   /** Put the cursor on every board: at its iteration and candidate, or the nearest that the board has. */

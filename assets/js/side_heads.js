@@ -40,13 +40,13 @@ export function makeHeads({models, letters, change}) {
 function card(one, models, {drop, shift}) {
   const title = h('a', {class: 'title'}, h('bdi', {}, one.title || '\u2026'));
   if (one.kind) pointAt(title, whereShown(one.kind, one.id));
-  const facts = [KINDS[one.kind] || one.kind, one.kind === 'reliability' ? null : one.preset, one.model && modelTitle(one.model, models), Number.isInteger(one.seed) ? `seed ${one.seed}` : null];
+  const facts = [KINDS[one.kind] || one.kind, one.model && modelTitle(one.model, models), Number.isInteger(one.seed) ? `seed ${one.seed}` : null];
   const button = (name, words, glyph, act, off) => h('button', {type: 'button', class: `tool ${name}`, 'aria-label': `${words}: ${one.letter}`, title: words, disabled: off, onclick: act}, glyph);
   return h('li', {class: one.problem ? 'side-head bad' : 'side-head', data: {side: one.letter, id: one.id}},
     h('div', {class: 'acts'}, h('span', {class: 'side-letter', data: {side: one.letter}}, one.letter), button('back', 'Move to the left', '\u2039', () => shift(one.id, -1), one.first),
       button('on', 'Move to the right', '\u203a', () => shift(one.id, 1), one.last), button('drop', 'Take out', icon('close'), () => drop(one.id))),
     h('div', {class: 'who'}, one.picture ? picture(one.picture, '') : h('span', {class: 'no-picture'}),
-      h('div', {class: 'about'}, title, one.name && one.prompt !== one.title ? h('bdi', {class: 'prompt-of'}, one.prompt) : null)),
+      h('div', {class: 'about'}, title, one.label && one.label !== one.title ? h('bdi', {class: 'prompt-of'}, one.label) : one.name ? h('bdi', {class: 'prompt-of'}, one.prompt) : null)),
     h('p', {class: 'facts-of'}, facts.filter(Boolean).join(' \u00b7 ')),
     one.created ? h('p', {class: 'facts-of'}, `${stateWord(one.state)} \u00b7 ${moment(one.created)}`) : null,
     one.problem ? h('p', {class: 'problem', role: 'alert'}, one.problem) : one.notice ? h('p', {class: 'notice-of'}, one.notice) : null);
@@ -57,7 +57,7 @@ function makeMore({add}) {
   const select = h('select', {'aria-label': 'Add a record', onchange: () => { const id = select.value; select.value = ''; if (id) add(id); }});
   const lead = h('div', {class: 'nothing', hidden: true}, h('h2', {}, 'Nothing is being compared'),
     h('p', {}, 'Choose two to six records here, or press Compare at a record in the Library, in Explore, Reliability or Train. They are laid over one another: pictures, curves, settings, and which is better where that can be said.'));
-  const label = h('label', {class: 'side-add'}, h('span', {}, 'Add '), select), node = h('div', {class: 'side-more'}, lead, label);
+  const label = h('label', {class: 'side-add'}, h('span', {}, 'Add'), select), node = h('div', {class: 'side-more'}, lead, label);
   let listed = null, now = null, drawn = '';
 
   async function list() {

@@ -1,4 +1,4 @@
-// Where searches led: a row a way to a picture, a column a record; and any two of the pictures over one another.
+// Where searches led: a row a record, a column a way to a picture; and any two of the pictures over one another.
 import {h, fill, picture} from './dom.js';
 import {makeCompare} from './compare.js';
 import {letterOf} from './side_tables.js';
@@ -18,9 +18,9 @@ export function makeOutcomes() {
     if (node.hidden || signature === drawn) return;
     drawn = signature;
     const top = highest(letters, arms, names, rewards);
-    fill(table, h('thead', {}, h('tr', {}, h('th', {scope: 'col'}, h('span', {class: 'unseen'}, 'Way to a picture')), letters.map(letter => h('th', {scope: 'col'}, letterOf(letter))))),
-      h('tbody', {}, names.map(name => h('tr', {data: {arm: name}}, h('th', {scope: 'row'}, (ARMS[name] || {title: name}).title),
-        letters.map(letter => cell(arms[letter].find(arm => arm.arm === name), rewards, top))))));
+    fill(table, h('thead', {}, h('tr', {}, h('th', {scope: 'col'}, h('span', {class: 'unseen'}, 'Record')), names.map(name => h('th', {scope: 'col'}, (ARMS[name] || {title: name}).title)))),
+      h('tbody', {}, letters.map(letter => h('tr', {}, h('th', {scope: 'row'}, letterOf(letter)), names.map(name => cell(arms[letter].find(arm => arm.arm === name), rewards, top))))));
+    table.style.setProperty('--ways', names.length);
     over(letters, arms, names, rewards);
   }
 

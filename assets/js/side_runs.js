@@ -30,7 +30,7 @@ export function makeRuns({move}) {
   return {nodes: [curves.node, samples.node], draw};
 }
 
-/** Prompts by records under one slider of epochs: each record shows its latest sheet by then. */
+/** Records by prompts under one slider of epochs: each run shows its latest sheet by then. */
 function makeGrids({move}) {
   const slider = h('input', {type: 'range', min: 0, step: 1, 'aria-label': 'Epoch', oninput: () => move({epoch: epochs[slider.value]})}), at = h('output', {class: 'at'});
   const table = h('table', {class: 'side-samples'});
@@ -54,8 +54,9 @@ function makeGrids({move}) {
     if (signature === drawn) return;
     drawn = signature;
     const prompts = [...new Set(shown.flatMap(one => one.prompts))];
-    fill(table, h('thead', {}, h('tr', {}, h('th', {scope: 'col'}, h('span', {class: 'unseen'}, 'Prompt')), shown.map(one => h('th', {scope: 'col'}, letterOf(one.letter), one.sheet ? ` epoch ${one.sheet.epoch}` : ' none yet')))),
-      h('tbody', {}, prompts.map(text => h('tr', {}, h('th', {scope: 'row'}, h('bdi', {}, text)), shown.map(one => cell(one, text))))));
+    table.style.setProperty('--ways', prompts.length);
+    fill(table, h('thead', {}, h('tr', {}, h('th', {scope: 'col'}, h('span', {class: 'unseen'}, 'Fine-tune')), prompts.map(text => h('th', {scope: 'col'}, h('bdi', {}, text))))),
+      h('tbody', {}, shown.map(one => h('tr', {}, h('th', {scope: 'row'}, letterOf(one.letter), h('small', {}, one.sheet ? `epoch ${one.sheet.epoch}` : 'none yet')), prompts.map(text => cell(one, text))))));
   }
 
   return {node, draw};

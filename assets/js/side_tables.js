@@ -2,7 +2,7 @@
 import {h, svg, fill} from './dom.js';
 import {number} from './words.js';
 
-const WIDE = 132, HIGH = 18;
+const WIDE = 132, HIGH = 18, FEW = 4; // rows on one sample that need no folding
 
 export function letterOf(letter) {
   return h('span', {class: 'side-letter', data: {side: letter}}, letter);
@@ -10,12 +10,18 @@ export function letterOf(letter) {
 
 /** What can be said of who is better: a row a pair and a measure, the sure ones first. */
 export function makeVerdicts() {
-  const body = h('tbody'), beside = h('div', {class: 'beside'}), none = h('p', {class: 'note'});
+  const body = h('tbody'), single = h('tbody', {class: 'single'}), beside = h('div', {class: 'beside'}), none = h('p', {class: 'note'});
   const table = h('table', {class: 'side-verdicts'}, h('caption', {class: 'unseen'}, 'Differences with their intervals'),
-    h('thead', {}, h('tr', {}, ['', 'Measured on', 'Values', 'Difference, 95%', '', 'Verdict'].map(text => h('th', {scope: 'col'}, text)))), body);
+    h('thead', {}, h('tr', {}, ['', 'Measured on', 'Values', 'Difference, 95%', '', 'Verdict'].map(text => h('th', {scope: 'col'}, text)))), body, single);
+  const unfold = h('button', {type: 'button', class: 'link', onclick: () => { single.hidden = !single.hidden; tell(); }});
   const node = h('section', {class: 'panel side-better', 'aria-label': 'Which is better'}, h('div', {class: 'panel-head'}, h('h3', {}, 'Which is better')),
-    h('div', {class: 'scroll'}, table), none, beside);
+    h('div', {class: 'scroll'}, table), unfold, none, beside);
   let drawn = '';
+
+  function tell() {
+    const many = single.children.length;
+    unfold.textContent = single.hidden ? `Show ${many} on one sample each, without a verdict` : 'Fold those on one sample';
+  }
 
   function draw({verdicts, beside: words, letters, families}) {
     const signature = JSON.stringify([verdicts, words]);
@@ -24,9 +30,14 @@ export function makeVerdicts() {
     const shown = verdicts.filter(one => one.pairs), lost = verdicts.length - shown.length;
     table.hidden = !shown.length;
     node.hidden = letters.length < 2;
-    const rank = one => (one.better ? 0 : one.low !== null ? 1 : one.pairs > 1 ? 2 : 3);
+    const rank = one => (one.better ? 0 : one.low !== null ? 1 : 2);
     const reach = reaches(shown);
-    fill(body, [...shown].sort((a, b) => rank(a) - rank(b)).map(one => row(one, reach.get(one.title))));
+    const [ones, more] = [shown.filter(one => one.pairs === 1), shown.filter(one => one.pairs > 1).sort((a, b) => rank(a) - rank(b))];
+    fill(body, more.map(one => row(one, reach.get(one.title))));
+    fill(single, ones.map(one => row(one, reach.get(one.title))));
+    single.hidden = ones.length > FEW;
+    unfold.hidden = !single.hidden;
+    tell();
     none.textContent = shown.length ? lost ? `${lost} further comparisons share no prompt and seed.` : ''
       : families.length < 2 ? '' : 'These records share no prompt and seed, and neither do others with their settings: which is better cannot be said. Run them on the same prompts and seeds.';
     none.hidden = !none.textContent;
