@@ -44,6 +44,22 @@ class Artifacts:
                 _write(path, content)
         return name
 
+    def adopt(self, source: Path, name: str) -> None:
+        """Take over a file that lies flushed on the same disk, and whose content is known to be what `name` says.
+
+        Either way it is gone from where it was.
+        """
+        path = self.path(name)
+        with self._lock(fcntl.LOCK_SH):
+            try:
+                os.utime(path)
+                source.unlink()
+            except FileNotFoundError:
+                path.parent.mkdir(exist_ok=True)
+                os.utime(source)
+                os.replace(source, path)
+                flush(path.parent)
+
     def path(self, name: str) -> Path:
         """Where the file of that name is or would be. Anything but a name of ours raises StorageError."""
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -104,8 +120,13 @@ def _write(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+    flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Have a file or a folder on the disk before anything tells of it."""
+    handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)

@@ -55,7 +55,7 @@ def create(tx: Session, config: MeasureConfig, *, name: str | None = None, paren
         "parent": parent,
         "created_at": time.time(),
         "config": plain,
-        "config_hash": _hash(plain),
+        "config_hash": config_hash(plain),
     }
     tx.execute(sa.insert(records).values(row))
     tx.execute(sa.insert(reliability).values(record_id=record_id))
@@ -197,6 +197,7 @@ def _cost(cost: Cost) -> dict[str, Any]:
     return {name: getattr(cost, name) for name in COSTS}
 
 
-def _hash(plain: dict[str, Any]) -> str:
+def config_hash(plain: dict[str, Any]) -> str:
+    """A short digest of a plain config."""
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
