@@ -13,11 +13,13 @@ from fastapi.responses import JSONResponse
 from app.api_compare import compare_routes
 from app.api_downloads import download_routes
 from app.api_figures import figure_routes
+from app.api_handing import handing_routes
 from app.api_prompts import prompt_routes
 from app.api_records import record_routes
 from app.api_reliability import reliability_routes
 from app.api_reuse import reuse_routes
 from app.api_status import status_routes
+from app.api_sweep import sweep_routes
 from app.api_train import train_routes
 from app.bodies import Body, TooLarge
 from app.demo import only_looks
@@ -36,7 +38,7 @@ def mount(app: FastAPI, lab: "Lab") -> None:
     guards = [Depends(only_looks)] if lab.database.sealed is not None else []
     lists = (record_routes, queue_routes, status_routes, download_routes)
     shown = (session_routes, figure_routes, reuse_routes, reliability_routes, train_routes, prompt_routes)
-    for routes in (*lists, *shown, compare_routes):
+    for routes in (*lists, *shown, sweep_routes, compare_routes, handing_routes):
         app.include_router(routes(lab), prefix=PREFIX, dependencies=guards)
 
 

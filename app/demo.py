@@ -30,6 +30,7 @@ COMPUTES = frozenset(
         "/reliability/estimate",
         "/reliability/{record_id}/simulate",
         "/settings-of-picture",
+        "/sweep/estimate",
         "/train/estimate",
     }
 )

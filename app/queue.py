@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.progress import fraction, seconds_left
 from app.records import planned_of
 from core.errors import LabError
-from storage import jobs, queue, records
+from storage import jobs, queue, records, sweeps
 from storage.engine import Database
 from storage.progress import epochs_done, spent_by, unfinished
 
@@ -37,7 +37,9 @@ def _told(tx: Session, shown: dict[str, Any], now: float) -> dict[str, Any]:
     """The job without what only the estimate needs, with the estimate."""
     done, planned = _units(tx, shown)
     left = None
-    if planned is not None and shown["state"] == "running":
+    if shown["kind"] == jobs.SWEEP and shown["state"] == "running":
+        left = sweeps.seconds_left(tx, shown["record_id"])
+    elif planned is not None and shown["state"] == "running":
         left = seconds_left(
             done=done,
             planned=planned,
@@ -53,14 +55,16 @@ def _told(tx: Session, shown: dict[str, Any], now: float) -> dict[str, Any]:
 
 
 def _units(tx: Session, shown: dict[str, Any]) -> tuple[float, float | None]:
-    """How much of a job is done and how much there is: candidates of a roll-out, epochs of a fine-tune, else velocity
-    evaluations. How long the trial of a trained model or a replay takes is not known."""
+    """How much of a job is done and how much there is: candidates of a roll-out, epochs of a fine-tune, runs of a
+    sweep, else velocity evaluations. How long the trial of a trained model or a replay takes is not known."""
     record_id = shown["record_id"]
     if shown["kind"] == jobs.FINISH:
         many = len(shown["payload"]["candidates"])
         return many - len(unfinished(tx, record_id, shown["payload"])), many
     if shown["kind"] in (jobs.EVALUATE, jobs.REPLAY):
         return 0, None
+    if shown["kind"] == jobs.SWEEP:
+        return sweeps.done_of(tx, record_id)
     if shown["kind"] == jobs.TRAIN:
         return epochs_done(tx, [record_id]).get(record_id, 0), shown["config"].get("epochs")
     spent = spent_by(tx, [record_id]).get(record_id)

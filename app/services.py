@@ -158,7 +158,8 @@ class Lab:
         with self.database.write() as tx:
             job_id = jobs.latest_job(tx, record_id)
             if job_id is None:
-                raise StorageError("this session is a recording: it can be looked at, not run")
+                told = "this session has no job of its own: what is a recording or part of a sweep can only be looked at"
+                raise StorageError(told)
             jobs.send_command(tx, job_id, kind, payload or {}, expected_step, expected_iteration)
 
     def finish(self, record_id: str, step: Any, iteration: Any, candidates: Any) -> int:

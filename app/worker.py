@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app import evaluating, measuring, training
+from app import evaluating, measuring, sweeping, training
 from app.orders import Orders, Position, position_of, read_orders
 from app.presence import announce
 from app.recorder import Recorder, place_of
@@ -88,6 +88,7 @@ class Worker:
     def _perform(self, claim: jobs.Claim, stop: threading.Event) -> None:
         """Work on a job until it ends, pauses or `stop` is set; what goes wrong with it ends it and not the worker."""
         special = {jobs.MEASURE: self._measure, jobs.TRAIN: self._train, jobs.EVALUATE: self._evaluate}
+        special |= {jobs.SWEEP: self._sweep}
         work = ({jobs.FINISH: self._finish} | special).get(claim.kind, self._explore)
         try:
             with self._renewing(claim):
@@ -188,6 +189,9 @@ class Worker:
 
     def _evaluate(self, claim: jobs.Claim, stop: threading.Event) -> None:
         evaluating.perform(self.database, self.resident, claim, stop)
+
+    def _sweep(self, claim: jobs.Claim, stop: threading.Event) -> None:
+        sweeping.perform(self.database, self.artifacts, self.resident, claim, stop)
 
     def _may_go_on(self, claim: jobs.Claim, stop: threading.Event) -> bool:
         """Whether a roll-out may go on: it can be cancelled, and goes back to the queue when the worker stops."""

@@ -19,14 +19,15 @@ from core.events import INITIAL
 from storage.counter import advance, advance_waiting
 from storage.progress import epochs_done, spent_by, unfinished
 from storage.tables import job_commands, job_events, jobs, records
+from storage.under_way import leave_runs
 from storage.values import checked_id, clean, dumps, missing
 
 STATUSES = ("pending", "running", "paused", "succeeded", "failed", "cancelled")
 FINAL = ("succeeded", "failed", "cancelled")
 COMMANDS = ("pause", "step", "continue", "cancel", "elites", "save", "sample")
 # A record's own job decides its state and hears its commands; jobs of any other kind run beside it.
-MEASURE, TRAIN = "measure", "train"
-OWN = ("explore", MEASURE, TRAIN)
+MEASURE, TRAIN, SWEEP = "measure", "train", "sweep"
+OWN = ("explore", MEASURE, TRAIN, SWEEP)
 FINISH, EVALUATE, REPLAY = "finish", "evaluate", "replay"
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 5.0
@@ -143,14 +144,9 @@ def claim(
     queue = queue.where(jobs.c.lane == lane, free, *(() if beside is None else _beside(beside)))
     while (found := tx.execute(queue.order_by(*line()).limit(1)).first()) is not None:
         lost = found.lost + (found.status == "running")
-        taken = tx.execute(
-            sa.update(jobs)
-            .where(jobs.c.id == found.id, jobs.c.attempt == found.attempt, free)
-            .values(
-                status="running", attempt=found.attempt + 1, lost=lost, lease_owner=owner, error=None,
-                lease_expires_at=now + lease_seconds,
-            )
-        )  # fmt: skip
+        taking = {"status": "running", "attempt": found.attempt + 1, "lost": lost, "lease_owner": owner, "error": None}
+        as_seen = (jobs.c.id == found.id, jobs.c.attempt == found.attempt, free)
+        taken = tx.execute(sa.update(jobs).where(*as_seen).values(taking | {"lease_expires_at": now + lease_seconds}))
         if taken.rowcount != 1:  # type: ignore[attr-defined]
             continue  # another worker was quicker; look again
         job = _job(tx, found.id)
@@ -396,5 +392,7 @@ def _show_status(tx: Session, job: sa.Row, status: str, error: str | None) -> No
     """A record's state is the status of the newest job of its own: change them together."""
     if job.kind in OWN:
         tx.execute(sa.update(records).where(records.c.id == job.record_id).values(state=status, error=error))
+    if job.kind == SWEEP:
+        leave_runs(tx, job.record_id, status)
     append_event(tx, job.id, "status")
     advance_waiting(tx, job.lane)

@@ -12,7 +12,7 @@ from storage.tables import job_commands, job_events, jobs, records
 from storage.values import iso, this
 
 _FINISHING = 500  # roll-outs of one record that are looked through: more never wait
-RESULTS = ("iteration", "step", "arm", "finish", "siblings", "epoch")
+RESULTS = ("iteration", "step", "arm", "finish", "siblings", "epoch", "run")
 _JOB = ("id", "kind", "lane", "record_id", "status", "payload", "error", "claimed_at", "claimed_units", "ended_at")
 _RECORD = ("name", "prompt", "picture", "config")
 

@@ -69,7 +69,7 @@ def checked_id(record_id: str) -> str:
 def this(kind: str) -> str:
     """What to call a record, or what a job works on, by its kind."""
     names = {"reliability": "measurement", "measure": "measurement", "train": "fine-tune", "evaluate": "evaluation"}
-    names |= {"replay": "replay check"}
+    names |= {"replay": "replay check", "sweep": "sweep"}
     return f"this {names.get(kind, 'session')}"
 
 

@@ -1,0 +1,16 @@
+"""What a sweep has under way: a session has no job of its own there, so it takes the state of the sweep's."""
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from storage.tables import records
+from storage.values import clean
+
+UNDER_WAY = ("pending", "running", "paused")
+
+
+def leave_runs(tx: Session, record_id: str, state: str, error: str | None = None) -> None:
+    """Give the sessions that a sweep has under way the state in which they are left."""
+    these = (records.c.parent == record_id, records.c.kind == "session", records.c.state.in_(UNDER_WAY))
+    left = {"state": state, "error": None if error is None else clean(error), "seq": records.c.seq + 1}
+    tx.execute(sa.update(records).where(*these).values(left))
