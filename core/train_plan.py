@@ -37,7 +37,9 @@ def forwards(config: TrainConfig, sigmas: Sequence[float], nfe_per_velocity: int
     tries = config.search.num_candidates
     before = sum(steps[0] for steps in places) / len(places)  # steps by the ODE, walked once by those who share a start
     starts = config.prompts_per_epoch if config.share_start else drawn
-    extra = chosen * (tries - 1) if config.noise_source == "best_of_k" else 0
+    points, tried = _points(config)  # those who share a start stand at one point before the first stochastic step
+    extra = tries - 1 if config.noise_source == "best_of_k" else 0
+    later = config.num_steps - before - 1
     searched = 0.0
     # A blind search scores nothing, unless its result is the best that was seen.
     if config.noise_source == "search" and (config.search.selection != "random" or config.search.result == "best"):
@@ -45,12 +47,34 @@ def forwards(config: TrainConfig, sigmas: Sequence[float], nfe_per_velocity: int
         searched = chosen * steps * tries * config.search.num_iterations
     judged = config.eval_prompts * config.eval_steps * (2 if config.ema else 1)
     return Forwards(
-        rollout=(starts * before + (drawn + extra) * (config.num_steps - before)) * nfe_per_velocity,
+        rollout=(starts * before + points + tried * extra + (drawn + chosen * extra) * later) * nfe_per_velocity,
         search=searched * nfe_per_velocity,
-        update=drawn * len(places[0]) * (2 if config.kl_beta else 1) * nfe_per_velocity,
+        update=(points + drawn * (len(places[0]) - 1)) * (2 if config.kl_beta else 1) * nfe_per_velocity,
         evaluate=judged * nfe_per_velocity,
         sample=min(SAMPLES, config.eval_prompts) * config.eval_steps * nfe_per_velocity,
     )
+
+
+def _points(config: TrainConfig) -> tuple[int, int]:
+    """Points in an epoch's micro-batches where its members stand before the first stochastic step: all, and searched.
+
+    As `core.grpo.rollout.layout` makes them: a group that two micro-batches share counts in both.
+    """
+    if not config.share_start:
+        return config.prompts_per_epoch * config.group_size, config.prompts_per_epoch * config.searched_members
+    parts = config.searched_members, config.group_size - config.searched_members
+    bounds = [round(u * config.prompts_per_epoch / config.updates_per_epoch) for u in range(config.updates_per_epoch)]
+    groups = [last - first for first, last in zip(bounds, [*bounds[1:], config.prompts_per_epoch], strict=True)]
+    found = [sum(_shared(count, size, config.micro_batch) for count in groups) for size in parts]
+    return sum(found), found[0]
+
+
+def _shared(groups: int, size: int, micro_batch: int) -> int:
+    """Pairs of a group and a micro-batch that holds some of its `size` members, the groups in a row."""
+    if not size:
+        return 0
+    starts = range(0, groups * size, micro_batch)
+    return sum((min(first + micro_batch, groups * size) - 1) // size - first // size + 1 for first in starts)
 
 
 def looks(epochs: int, every: int) -> int:

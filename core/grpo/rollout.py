@@ -1,6 +1,6 @@
 """Drawing an epoch's pictures: who is drawn together, with which noise, and what is kept to learn from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,8 @@ from core.models.protocol import Conditioning
 from core.sde import SDEStep, sde_step
 from core.search import cem
 from core.train_config import TrainConfig
+
+Velocity = Callable[[Tensor, float, Conditioning], Tensor]
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,22 @@ def take(
     )
 
 
+def first_velocity(
+    scorer: Scorer, members: Sequence[Member], latents: Tensor, sigma: float, ask: Velocity | None = None
+) -> Tensor:
+    """Velocity (B, C, H, W) before the first stochastic step, where those who share a start stand at one point.
+
+    It is computed once a point, in the rollout as in the replay, and so is its gradient. `ask` in place of the billed
+    velocity is for what is only looked at.
+    """
+    points = {one.start: row for row, one in reversed(list(enumerate(members)))}
+    rows = sorted(points.values())
+    place = {start: rows.index(row) for start, row in points.items()}
+    conditioning = stack([scorer.encode(members[row].prompt) for row in rows])
+    found = (ask or scorer.velocity)(latents[rows], sigma, conditioning)
+    return found[[place[one.start] for one in members]]
+
+
 @torch.no_grad()
 def prefixes(scorer: Scorer, members: Sequence[Member], until: int) -> dict[int, Tensor]:
     """The latents (1, C, H, W) before step `until` by the members' starts: those who share one walk there once."""
@@ -145,7 +163,10 @@ def _trajectories(
     before, after, log_probs, norms = [], [], [], []
     for step in range(steps[0], config.num_steps):
         sigma, sigma_next = sigmas[step], sigmas[step + 1]
-        velocity = scorer.velocity(latents, sigma, conditioning)
+        first = step == steps[0]
+        velocity = (
+            first_velocity(scorer, members, latents, sigma) if first else scorer.velocity(latents, sigma, conditioning)
+        )
         if step not in steps:
             latents = latents + velocity * (sigma_next - sigma)
             continue

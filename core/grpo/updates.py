@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from core.errors import TrainError
 from core.grpo.loss import policy_loss, reference_kl
 from core.grpo.policy import Policy
-from core.grpo.rollout import Trajectories, take
+from core.grpo.rollout import Trajectories, Velocity, first_velocity, take
 from core.grpo.scoring import Scorer
 
 
@@ -127,8 +127,7 @@ def accumulate(updates: Updates, trajectories: Trajectories, advantages: Tensor,
     mask = advantages != 0
     for position, step in enumerate(trajectories.steps):
         latents, after = trajectories.before[position], trajectories.after[position]
-        sigma = scorer.sigmas[step]
-        velocity = scorer.velocity(latents, sigma, trajectories.conditioning)
+        velocity = _velocity(scorer, trajectories, position)
         scored = take(config, scorer.sigmas, step, velocity, latents, prev_sample=after)
         one = policy_loss(scored.log_prob, trajectories.log_prob[position], advantages, updates.clip_range)
         loss = one.loss
@@ -136,8 +135,7 @@ def accumulate(updates: Updates, trajectories: Trajectories, advantages: Tensor,
             free = not config.kl_beta
             with torch.no_grad(), updates.policy.reference():
                 # Where it is only looked at, it is not part of the training's bill.
-                asked = scorer.model.velocity if free else scorer.velocity
-                base = asked(latents, sigma, trajectories.conditioning)
+                base = _velocity(scorer, trajectories, position, scorer.model.velocity if free else scorer.velocity)
                 reference = take(config, scorer.sigmas, step, base, latents, prev_sample=after)
             with torch.no_grad() if free else nullcontext():
                 kl = reference_kl(scored, reference, config.step_kind)
@@ -149,6 +147,14 @@ def accumulate(updates: Updates, trajectories: Trajectories, advantages: Tensor,
             raise TrainError(f"the loss is {float(share)} at timestep {step + 1}; a smaller learning rate may help")
         share.backward()
         _note(updates, step, one.ratio.detach()[mask], one.clipped[mask], one.approx_kl.detach()[mask], loss[mask])
+
+
+def _velocity(scorer: Scorer, trajectories: Trajectories, position: int, ask: Velocity | None = None) -> Tensor:
+    """The velocity (B, C, H, W) before a trained step, as the rollout computed it."""
+    latents, sigma = trajectories.before[position], scorer.sigmas[trajectories.steps[position]]
+    if position == 0:
+        return first_velocity(scorer, trajectories.members, latents, sigma, ask)
+    return (ask or scorer.velocity)(latents, sigma, trajectories.conditioning)
 
 
 def _note(updates: Updates, step: int, ratio: Tensor, clipped: Tensor, approx_kl: Tensor, loss: Tensor) -> None:

@@ -12,8 +12,10 @@ from core.config import SearchConfig
 from core.errors import ConfigError, TrainError
 from core.events import ArmFinished, StepCommitted
 from core.explore import explore
+from core.grpo import rollout, updates
 from core.grpo.policy import Policy
 from core.grpo.rollout import Member, layout, members_of, prefixes, roll_out
+from core.grpo.sampling import stack
 from core.grpo.scoring import Scorer
 from core.grpo.trainer import train
 from core.models.sd3 import SD3FlowModel
@@ -150,11 +152,29 @@ def test_every_velocity_is_billed_as_planned(model, changes):
         next(event for event in training if isinstance(event, SamplesDrawn))
         patch.setattr(SD3FlowModel, "velocity", counted)
         epoch = next(event for event in training if isinstance(event, EpochFinished))
-    free = config.prompts_per_epoch * config.group_size * (3 if config.sde_window is None else 1)  # the look at kl_ref
-    free = 0 if config.kl_beta else free * model.nfe(model.encode("-", config.guidance_scale))
-    assert epoch.cost.nfe == epoch.metrics["nfe"] == asked - epoch.metrics["nfe_eval"] - free
     plan = forwards(config, model.sigmas(4), 2 if config.guidance_scale > 1 else 1)
+    free = 0 if config.kl_beta else plan.update  # the look at kl_ref asks what the update asked
+    assert epoch.cost.nfe == epoch.metrics["nfe"] == asked - epoch.metrics["nfe_eval"] - free
     assert epoch.cost.nfe == plan.epoch and epoch.metrics["nfe_eval"] == plan.evaluate
+
+
+@pytest.mark.parametrize("changes", [{}, {"noise_source": "search", "searched_fraction": 0.5}, {"kl_beta": 0.1}])
+def test_a_shared_start_is_evaluated_once_and_teaches_the_same(model, monkeypatch, changes):
+    def last(config: Any) -> dict[str, Any]:
+        return of(run(config, model), CheckpointMade)[-1].state["lora"]
+
+    config = replace(SMALL, epochs=1, **changes)
+    once, counts = last(config), list[int]()
+
+    def each(scorer: Any, members: Any, latents: Any, sigma: float, ask: Any = None) -> Any:
+        counts.append(len(members) - len({one.start for one in members}))
+        return (ask or scorer.velocity)(latents, sigma, stack([scorer.encode(one.prompt) for one in members]))
+
+    for module in (rollout, updates):
+        monkeypatch.setattr(module, "first_velocity", each)
+    for name, value in last(config).items():
+        torch.testing.assert_close(once[name], value, rtol=0, atol=2e-2 * config.learning_rate)
+    assert max(counts) > 0
 
 
 def test_only_the_windows_steps_are_trained(model):

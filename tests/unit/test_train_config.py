@@ -127,7 +127,8 @@ def test_the_cost_of_an_epoch():
     found = forwards(everywhere, sigmas, 1)
     assert found.search == 24 * 4 * 25 and found.update == 48 * 9 * 2
     tried = replace(searched, noise_source="best_of_k", share_start=True)  # the way to the window is walked once
-    assert forwards(tried, sigmas, 1).rollout == 8 * 5 + 48 * 5 * 5
+    # ... and the window's first step is computed once a group, for each of the five tries
+    assert forwards(tried, sigmas, 1).rollout == 8 * 5 + 8 * 5 + 48 * 5 * 4
     assert forwards(config, sigmas, 1).evaluate == config.eval_prompts * 20 * 2
     assert [looks(10, every) for every in (0, 3, 5)] == [2, 5, 3]
 
