@@ -61,8 +61,10 @@ def figures(
 
 
 def named(letter: str, name: str) -> str:
-    """A record in a key: its letter and the beginning of its name, as Plotly shows plain text."""
-    return plain(f"{letter}  {name if len(name) <= SIGNS else name[: SIGNS - 1] + '…'}")
+    """A record in a key: its letter and the beginning of its name, as Plotly shows plain text. Small charts have room
+    for letters alone.
+    """
+    return plain(f"{letter}  {name if len(name) <= SIGNS else name[: SIGNS - 1] + '…'}".rstrip())
 
 
 def styled(letter: str, name: str, x: Sequence[Any], y: Sequence[Any], *, dark: bool, **more: Any) -> dict[str, Any]:
@@ -197,7 +199,7 @@ class _Drawn:
             points = [[at, row["iteration"], None] for row in rows]
             place = [row["iteration"] + 1 for row in rows]
             last = max(last, place[-1])
-            data.append(styled(letter, self.names[letter], place, values, dark=self.dark, customdata=points))
+            data.append(styled(letter, "", place, values, dark=self.dark, customdata=points))
             ends.append((letter, values[-1]))
         drawn = layout(self.theme, f"{title}{self._ends(ends)}", "Iteration", y, axis="iteration", step=at)
         drawn["xaxis"] |= whole_ticks(max(last, 1))
@@ -216,7 +218,7 @@ class _Drawn:
             points = [[self._moment(letter, row["step"]), -1, None] for row in taken]
             values = [row["noise_norm"] for row in taken]
             if taken:
-                data.append(styled(letter, self.names[letter], place, values, dark=self.dark, customdata=points))
+                data.append(styled(letter, "", place, values, dark=self.dark, customdata=points))
         drawn = layout(
             self.theme, "Size of the noise that was used: 1 is a real noise", AXES["sigma"], "‖m‖ / √d", axis="along"
         )

@@ -71,7 +71,8 @@ def verdict_word(one: Family, other: Family, found: Versus | None) -> str:
         return "too few, no verdict"
     if found.better is None:
         return "cannot be told apart"
-    return f"{one.name if found.better == 'one' else other.name} is higher"
+    winner = one if found.better == "one" else other
+    return f"{winner.name} {'is' if len(winner.letters) == 1 else 'are'} higher"
 
 
 def sentence(one: Family, other: Family, found: Versus | None, what: str, unit: str = "sample") -> str:

@@ -3,7 +3,6 @@
 Records of different kinds are compared among their own kind, and it is said what cannot be.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from app.services import Lab
 
 PLURALS = {"session": "searches", "train": "fine-tunes", "reliability": "reliability measurements"}
-_TOLD = ("prompt", "preset", "search.preset", "search.reading", "prompts")  # settings that a label has otherwise
+_TOLD = ("prompt", "preset", "search.preset", "prompts")  # settings that a label has otherwise
 
 
 def compared(lab: "Lab", ids: Sequence[str], measurements: Measurements | None = None) -> dict[str, Any]:
@@ -58,10 +57,12 @@ def labels(found: Comparison) -> dict[str, str]:
         further = [row for row in differing if row["name"] not in _TOLD]
         parts = {letter: _begun(kind, row, list(there.values())) for letter, row in there.items()}
         for row in further:
-            many = Counter(tuple(one) for one in parts.values())
-            for letter, own in list(parts.items()):
-                if many[tuple(own)] > 1:
-                    parts[letter] = [*own, _setting(row, letter)]
+            groups: dict[tuple[str, ...], list[str]] = {}
+            for letter, own in parts.items():
+                groups.setdefault(tuple(own), []).append(letter)
+            for letters in groups.values():
+                if len({row["values"][letter] for letter in letters}) > 1:
+                    parts |= {letter: [*parts[letter], _setting(row, letter)] for letter in letters}
         told |= {letter: ", ".join(own) for letter, own in parts.items() if own}
     return told
 
