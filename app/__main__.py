@@ -18,6 +18,7 @@ from app.measure_flags import add_measure_flags, read_body
 from app.own_models import name_models
 from app.plugins import check_plugin, load_plugins
 from app.settings import EXPERIMENTS, RECORDED, read_settings
+from app.sweep_command import add_sweep_flags
 from app.train_flags import add_train_flags, read_train
 from core import config as settings
 from core.errors import ConfigError, LabError
@@ -86,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--to", type=Path, metavar="FILE.zip|FOLDER", help="(default: session-ID.zip here)")
     backup = _command(commands, "backup", _backup, "a copy of the database, also while a search runs")
     backup.add_argument("to", type=Path, metavar="FILE|FOLDER", help="a free name; a folder gets a dated one")
+    bundle = _command(commands, "bundle", _bundle, "records of any kind as one zip that another lab can import")
+    bundle.add_argument("record", metavar="RECORD", nargs="+", help="ids, the beginnings of them, or `newest`")
+    bundle.add_argument("--to", type=Path, metavar="FILE.zip", help="(default: lab-ID.zip here)")
+    take = _command(commands, "import", _import, "take in such a zip: all of it, or nothing where anything is wrong")
+    take.add_argument("file", type=Path, metavar="FILE.zip")
     fetch = _command(commands, "download", _download, "fetch a model or a reward that is not on this machine")
     fetch.add_argument("name", metavar="NAME", help="of a model or a reward, as `doctor` lists them")
     fetch.add_argument("--accept-licence", action="store_true", help="you have read its makers' licence and accept it")
@@ -107,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     reliable.add_argument("--seed", type=int, default=0, help="of the bootstrap and the draws (default: 0)")
     reliable.add_argument("--json", action="store_true", help="JSON instead of a table; measuring, an object a line")
     add_measure_flags(reliable)
+    sweep = _command(commands, "sweep", _sweep, "one or two settings varied over prompts and seeds, as sessions")
+    add_sweep_flags(sweep)
     train = _command(commands, "train", _train, "one fine-tune here and now, with what it gained")
     add_train_flags(train)
     experiment = _command(commands, "experiment", _experiment, "fine-tunes compared over seeds; resumes where it was")
@@ -117,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     experiment.add_argument("--report", type=Path, metavar="FILE.html", help="one file with plots, tables and settings")
     experiment.add_argument("--results", type=Path, metavar="FILE.json", help="the same as data")
     experiment.add_argument("--no-train", action="store_true", help="only tell what the runs that are there say")
-    for command in (serve, worker, search, fetch, doctor, reliable, train, experiment):
+    for command in (serve, worker, search, fetch, doctor, reliable, sweep, train, experiment):
         add_plugin_flag(command)
     demo = _command(commands, "record-demo", _record_demo, "make the recording that a fresh lab opens with")
     demo.add_argument("--prompt", default=DEMO_PROMPT)
@@ -192,6 +200,22 @@ def _backup(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _bundle(asked: argparse.Namespace) -> int:
+    from app.hand_command import bundle
+    from app.show import open_lab
+
+    with closing(open_lab(read_settings(asked.data_dir))) as lab:
+        return bundle(lab, asked.record, asked.to)
+
+
+def _import(asked: argparse.Namespace) -> int:
+    from app.hand_command import take
+    from app.services import Lab
+
+    with closing(Lab(replace(read_settings(asked.data_dir), recorded=None))) as lab:
+        return take(lab, asked.file)
+
+
 def _download(asked: argparse.Namespace) -> int:
     from app.download_command import run_download
 
@@ -225,6 +249,16 @@ def _reliability(asked: argparse.Namespace) -> int:
         return measure_here(lab, body, as_json=asked.json)
     finally:
         lab.close()
+
+
+def _sweep(asked: argparse.Namespace) -> int:
+    from app.services import Lab
+    from app.sweep_command import read_body, sweep_here
+
+    body = read_body(asked)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that its record says how it ended
+    with closing(Lab(read_settings(asked.data_dir))) as lab:
+        return sweep_here(lab, body, as_json=asked.json, measure=asked.measure, estimate=asked.estimate)
 
 
 def _train(asked: argparse.Namespace) -> int:

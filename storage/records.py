@@ -56,12 +56,13 @@ __all__ = [
 _ROWS_AT_ONCE = 2_000
 
 
-def ids_that_begin(tx: Session, text: str, limit: int = 5) -> list[str]:
-    """The session with that id, else those whose ids begin with it; none for what cannot be the beginning of one."""
+def ids_that_begin(tx: Session, text: str, limit: int = 5, kind: str | None = "session") -> list[str]:
+    """The record of a kind, or of any, with that id, else those whose ids begin with it; none for what cannot be the
+    beginning of one."""
     if not (text.isascii() and text.isalnum()):
         return []
-    sessions_of = sa.select(records.c.id).where(~records.c.erased, records.c.kind == "session")
-    found = list(tx.scalars(sessions_of.where(records.c.id.startswith(text, autoescape=True)).limit(limit)))
+    there = sa.select(records.c.id).where(~records.c.erased, *([records.c.kind == kind] if kind else []))
+    found = list(tx.scalars(there.where(records.c.id.startswith(text, autoescape=True)).limit(limit)))
     return [text] if text in found else found
 
 

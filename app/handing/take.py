@@ -60,8 +60,12 @@ def read_bundle(
     *,
     limits: Limits = LIMITS,
     progress: Progress = lambda done, total: None,
+    called: str | None = None,
 ) -> Taken:
-    """Take every record of a bundle that is not here yet. Raises BundleError, and has then taken nothing."""
+    """Take every record of a bundle that is not here yet. Raises BundleError, and has then taken nothing.
+
+    `progress` hears how many bytes are unpacked, of how many; `called` is the file's name in messages.
+    """
     incoming = artifacts.folder.parent / "incoming"
     incoming.mkdir(exist_ok=True)
     _clear_old(incoming)
@@ -74,7 +78,7 @@ def read_bundle(
             flush(one)  # the last thing that takes long: nobody waits for the database meanwhile
         return _store(database, artifacts, checkpoints, found, read)
     except BundleError as error:
-        raise BundleError(f"nothing was taken from {path.name}: {error}") from error
+        raise BundleError(f"nothing was taken from {called or path.name}: {error}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):
