@@ -163,7 +163,7 @@ def test_a_shared_start_is_evaluated_once_and_teaches_the_same(model, monkeypatc
     def last(config: Any) -> dict[str, Any]:
         return of(run(config, model), CheckpointMade)[-1].state["lora"]
 
-    config = replace(SMALL, epochs=1, **changes)
+    config = replace(SMALL, epochs=1, updates_per_epoch=1, **changes)
     once, counts = last(config), list[int]()
 
     def each(scorer: Any, members: Any, latents: Any, sigma: float, ask: Any = None) -> Any:
