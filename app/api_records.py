@@ -47,7 +47,7 @@ def record_routes(lab: "Lab") -> APIRouter:
         return {"deleted": record_id}
 
     @routes.get("/trash")
-    def trash_size() -> dict[str, int]:
+    def trash_size() -> dict[str, Any]:
         return record_changes.trash_size(lab.database, lab.artifacts)
 
     @routes.post("/trash/purge")

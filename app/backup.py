@@ -22,6 +22,15 @@ def name_now() -> str:
     return f"lab-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.sqlite"
 
 
+def why_not(settings: Settings) -> str | None:
+    """Why the database cannot be copied here, in words; None where it can."""
+    try:
+        _source(settings)
+    except LabError as error:
+        return str(error)
+    return None
+
+
 def back_up(settings: Settings, to: Path) -> Path:
     """Copy the lab's database to the file `to`, or under `name_now` into the folder `to`; returns the file.
 

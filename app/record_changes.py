@@ -49,14 +49,15 @@ def change_several(database: Database, body: Mapping[str, Any]) -> dict[str, Any
     return {"done": done, "refused": refused}
 
 
-def trash_size(database: Database, artifacts: Artifacts) -> dict[str, int]:
-    """How many records lie in the trash, how many of them are locked, and the `bytes` that deleting the others frees at
-    most: pictures that other records show too stay."""
+def trash_size(database: Database, artifacts: Artifacts) -> dict[str, Any]:
+    """How many records lie in the trash, how many of them are locked, the `sizes` of all by id, and the `bytes` that
+    deleting those that are not locked frees at most: pictures that other records show too stay."""
     with database.read() as tx:
         lying = records.in_trash(tx)
         held = {record_id for record_id in lying if records.get_record(tx, record_id)["locked"]}
-    size = sum(record_size(database, artifacts, record_id) for record_id in lying if record_id not in held)
-    return {"count": len(lying), "locked": len(held), "bytes": size}
+    sizes = {record_id: record_size(database, artifacts, record_id) for record_id in lying}
+    free = sum(size for record_id, size in sizes.items() if record_id not in held)
+    return {"count": len(lying), "locked": len(held), "bytes": free, "sizes": sizes}
 
 
 def purge(database: Database, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,9 +64,13 @@ def create_app(
         """Answers once the site is up."""
         return PlainTextResponse("ok")
 
-    app.add_api_route("/library", library.page, response_class=HTMLResponse)
     app.add_api_route("/compare", compare.page, response_class=HTMLResponse)
     app.add_api_route("/status", status.page, response_class=HTMLResponse)
+
+    @app.get("/library", response_class=HTMLResponse)
+    def library_page() -> str:
+        """Everything that was run."""
+        return library.page(lab)
 
     @app.get("/reliability", response_class=HTMLResponse)
     def reliability_page() -> str:

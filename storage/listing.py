@@ -63,6 +63,8 @@ def facets(tx: Session, *, trash: bool = False) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {name: {} for name in FACETS}
     for row in tx.execute(query).mappings():
         named = {name: [row[name]] for name in ("kind", "state", "model", "preset") if row[name]}
+        if row["preset"] == row["kind"]:  # of a measurement, which has none
+            del named["preset"]
         for facet, values in (named | {"reward": json.loads(row["rewards"])}).items():
             for value in values:
                 found[facet][value] = found[facet].get(value, 0) + row["many"]

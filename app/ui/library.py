@@ -1,13 +1,20 @@
-"""Page Library: everything the lab has run, to be found, named, starred and thrown away. Drawn by library.js."""
+"""Page Library: everything the lab has run, to be found, named, tagged and thrown away. Drawn by library.js."""
 
+from typing import TYPE_CHECKING
+
+from app.backup import WHOLE, why_not
 from app.ui.document import document
-from core.config import PRESETS
 from core.models.registry import ALIASES, MODELS
-from core.train_config import TRAIN_PRESETS
+from core.rewards.registry import REWARDS
+
+if TYPE_CHECKING:
+    from app.services import Lab
 
 
-def page() -> str:
-    """The page's document, with the names that its filters offer."""
+def page(lab: "Lab") -> str:
+    """The page's document, with the titles that its filters show and what a backup is."""
     titles = {spec.id: spec.title for spec in MODELS.values()}
     titles |= {name: titles[id] for name, id in ALIASES.items()}
-    return document("library", "Library", {"presets": list({**PRESETS, **TRAIN_PRESETS}), "models": titles})
+    rewards = {spec.name: spec.title for spec in REWARDS.values()}
+    facts = {"models": titles, "rewards": rewards, "backup": {"whole": WHOLE, "why_not": why_not(lab.settings)}}
+    return document("library", "Library", facts, styles=("lab", "shell", "library"))

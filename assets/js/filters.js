@@ -1,9 +1,15 @@
 // What of the library is shown: kept in the address, so that a view can be linked, reloaded and gone back to.
-import {h} from './dom.js';
+import {h, fill} from './dom.js';
 import {icon} from './icons.js';
 import {STATES} from './states.js';
+import {count, modelTitle} from './words.js';
 
-const NAMES = ['text', 'state', 'preset', 'star', 'trash', 'sort'];
+// Each of them a choice among what the records are; then what narrows in other ways.
+const FACETS = {kind: 'Any kind', state: 'Any state', model: 'Any model', reward: 'Any reward', preset: 'Any preset', tag: 'Any tag'};
+const NARROWING = ['text', ...Object.keys(FACETS), 'since', 'until', 'star'];
+const NAMES = [...NARROWING, 'trash', 'sort'];
+const SORTS = [['', 'Newest first'], ['oldest', 'Oldest first'], ['reward', 'Highest reward'], ['gain', 'Highest gain'], ['cost', 'Highest cost'], ['name', 'By name']];
+export const KINDS = {session: 'Searches', reliability: 'Reliability measurements', train: 'Fine-tunes', sweep: 'Sweeps'};
 const TYPED_MS = 250;
 
 /** The filters that the address asks for; unknown parameters are none of ours. */
@@ -19,16 +25,34 @@ export function asQuery(filters, more = {}) {
   return query.toString();
 }
 
+/** The filters as the lab is asked for them: the address has days, and whose they are only the reader's clock knows. */
+export function forLab(filters) {
+  return {...filters, since: moment(filters.since, 0), until: moment(filters.until, 1)};
+}
+
+/** When a day begins, or one after it, here; what is no day is left for the lab to refuse. */
+function moment(day, after) {
+  const date = new Date(`${day}T00:00`);
+  if (!/^\d{4}-\d\d-\d\d$/.test(day) || Number.isNaN(date.getTime())) return day;
+  date.setDate(date.getDate() + after);
+  return date.toISOString();
+}
+
 /** The bar of filters. `changed()` is called whenever `filters()` has changed; back and forward count too. */
-export function makeFilters({presets, changed}) {
+export function makeFilters({titles, changed}) {
   let filters = readAddress(), typing = 0;
   const text = h('input', {type: 'search', placeholder: 'Search prompts, names, notes', 'aria-label': 'Search', maxlength: 200});
-  const state = choice('State', [['', 'Any state'], ...['succeeded', 'running', 'pending', 'paused', 'cancelled', 'failed'].map(one => [one, STATES[one]])]);
-  const preset = choice('Preset', [['', 'Any preset'], ...presets.map(one => [one, one])]);
-  const sort = choice('Sort', [['', 'Newest first'], ['reward', 'Highest reward'], ['cost', 'Highest cost']]);
+  const choices = Object.keys(FACETS).map(name => [name, h('select', {'aria-label': name[0].toUpperCase() + name.slice(1)})]);
+  const sort = h('select', {'aria-label': 'Sort'}, SORTS.map(([value, words]) => h('option', {value}, words)));
+  const since = h('input', {type: 'date', 'aria-label': 'Made on or after'}), until = h('input', {type: 'date', 'aria-label': 'Made on or before'});
   const star = h('button', {type: 'button', class: 'toggle star'}, icon('star'), 'Starred');
   const trash = h('button', {type: 'button', class: 'toggle trash'}, icon('trash'), 'Trash');
-  const node = h('div', {class: 'filters', role: 'search'}, h('label', {class: 'find'}, icon('search'), text), state, preset, star, h('span', {class: 'gap'}), sort, trash);
+  const reset = h('button', {type: 'button', class: 'reset', onclick: () => clear()}, 'Clear the filters');
+  const days = h('span', {class: 'days', role: 'group', 'aria-label': 'When it was made'}, h('span', {'aria-hidden': 'true'}, 'Made'), since, h('span', {'aria-hidden': 'true'}, '\u2013'), until);
+  const node = h('div', {class: 'filters', role: 'search'},
+    h('div', {class: 'line'}, h('label', {class: 'find'}, icon('search'), text), sort, h('span', {class: 'gap'}), star, trash),
+    h('div', {class: 'line'}, choices.map(([, choice]) => choice), days, reset));
+  const fields = [...choices, ['sort', sort], ['since', since], ['until', until]];
 
   function set(change, {replace = false} = {}) {
     filters = {...filters, ...change};
@@ -38,23 +62,34 @@ export function makeFilters({presets, changed}) {
     changed();
   }
 
+  function clear() {
+    text.value = '';
+    set(Object.fromEntries(NARROWING.map(name => [name, ''])));
+  }
+
+  const narrowed = () => NARROWING.some(name => filters[name]);
+
   function show() {
     if (document.activeElement !== text) text.value = filters.text;
-    for (const [node, name] of [[state, 'state'], [preset, 'preset'], [sort, 'sort']]) {
-      const known = [...node.options].some(option => option.value === filters[name]);
-      if (!known) node.append(h('option', {value: filters[name]}, filters[name])); // from an address: shown as it is
-      node.value = filters[name];
-      node.classList.toggle('on', Boolean(filters[name]));
+    for (const [name, field] of fields) {
+      if (field.options && ![...field.options].some(option => option.value === filters[name])) field.append(h('option', {value: filters[name]}, filters[name] || FACETS[name])); // from an address: shown as it is
+      field.value = filters[name];
+      field.classList.toggle('on', Boolean(filters[name]));
     }
+    for (const [name, choice] of choices) choice.hidden = choice.options.length < 3 && !filters[name];
+    days.classList.toggle('on', Boolean(filters.since || filters.until));
     star.setAttribute('aria-pressed', String(Boolean(filters.star)));
     trash.setAttribute('aria-pressed', String(Boolean(filters.trash)));
+    reset.hidden = !narrowed();
   }
+
+  const wordsFor = (name, value) => (name === 'state' ? STATES[value] : name === 'kind' ? KINDS[value] : name === 'model' ? modelTitle(value, titles.models) : name === 'reward' ? titles.rewards[value] : '') || value;
 
   text.addEventListener('input', () => {
     clearTimeout(typing);
     typing = setTimeout(() => set({text: text.value.trim()}, {replace: true}), TYPED_MS);
   });
-  for (const [node, name] of [[state, 'state'], [preset, 'preset'], [sort, 'sort']]) node.addEventListener('change', () => set({[name]: node.value}));
+  for (const [name, field] of fields) field.addEventListener('change', () => set({[name]: field.value}));
   star.addEventListener('click', () => set({star: filters.star ? '' : '1'}));
   trash.addEventListener('click', () => set({trash: filters.trash ? '' : '1'}));
   window.addEventListener('popstate', () => { filters = readAddress(); text.value = filters.text; show(); changed(); });
@@ -63,12 +98,19 @@ export function makeFilters({presets, changed}) {
   return {
     node,
     filters: () => filters,
-    narrowed: () => ['text', 'state', 'preset', 'star'].some(name => filters[name]),
-    clear: () => { text.value = ''; set({text: '', state: '', preset: '', star: ''}); },
+    narrowed,
+    clear,
     set,
+    /** Offer what there is: by filter, each value and how many records have it. A filter with nothing to choose is hidden. */
+    offer(facets) {
+      for (const [name, choice] of choices) {
+        const told = JSON.stringify(facets[name]);
+        if (choice.dataset.told === told) continue;
+        choice.dataset.told = told;
+        fill(choice, h('option', {value: ''}, FACETS[name]),
+          Object.entries(facets[name]).map(([value, many]) => h('option', {value}, `${wordsFor(name, value)} (${count(many)})`)));
+      }
+      show();
+    },
   };
-}
-
-function choice(label, options) {
-  return h('select', {'aria-label': label}, options.map(([value, words]) => h('option', {value}, words)));
 }

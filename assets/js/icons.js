@@ -13,6 +13,9 @@ const PATHS = {
   down: 'M8 3v9.5M4 8.8l4 4 4-4',
   close: 'M4 4l8 8M12 4l-8 8',
   compare: 'M2.5 3h4.5v10H2.5zM9 3h4.5v10H9z',
+  tag: 'M2.5 2.5h5l6 6-5 5-6-6zM5.3 5.3h.01',
+  download: 'M8 2.5v7.5M4.5 7L8 10.5 11.5 7M2.8 13.3h10.4',
+  lines: 'M3 2.5v11M8 2.5v11M13 2.5v11M3 10l5-5.5 5 3',
   grip: 'M6 4h.01M10 4h.01M6 8h.01M10 8h.01M6 12h.01M10 12h.01',
 };
 

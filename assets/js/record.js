@@ -1,40 +1,57 @@
 // One record of the library: what it is, how it went, and what a person may change of it.
 import {h, fill, picture} from './dom.js';
 import {icon} from './icons.js';
+import {noteNodes} from './note.js';
 import {pointAt, moment, stateWord, whereShown} from './states.js';
-import {titleOf} from './train_words.js';
+import {size, titleOf} from './train_words.js';
 import {LIVE, count, modelTitle, number, seconds} from './words.js';
 
 // Kinds other than a session, which is what most are.
-const KINDS = {reliability: 'Reliability measurement', train: 'Fine-tune'};
+const KINDS = {reliability: 'Reliability measurement', train: 'Fine-tune', sweep: 'Sweep'};
+
+/** Tags as they are typed: with commas between them. */
+export function asTags(text) {
+  return [...new Set(text.split(',').map(tag => tag.trim().replace(/\s+/g, ' ').slice(0, 40).trim()).filter(Boolean))].slice(0, 20);
+}
 
 /**
  * Returns {node, draw(record)}. `act` does what is asked: change(record, values), trash(record), restore(record),
- * erase(record); `models` are titles by id.
+ * erase(record), choose(record, on, range), compare(record), tagged(tag); it tells chosen(record), compared(record) and
+ * bytes(record), in the trash. `models` are titles by id.
  */
 export function makeRecord({act, models}) {
-  let record = null, shownPicture;
+  let record = null, shownPicture, shownNote;
   const change = values => act.change(record, values);
   const tool = (name, onclick) => h('button', {type: 'button', class: `tool ${name}`, onclick}, icon(name));
-  const star = tool('star', () => change({star: !record.star}));
+  const changing = (name, onclick) => { const made = tool(name, onclick); made.classList.add('writes'); return made; };
+  const choose = h('input', {type: 'checkbox', class: 'choose', onclick: event => act.choose(record, choose.checked, event.shiftKey)});
+  const star = changing('star', () => change({star: !record.star}));
   const thumb = h('a', {class: 'thumb', tabindex: '-1', 'aria-hidden': 'true'});
   const title = h('a', {class: 'title'}), prompt = h('p', {class: 'prompt'}), meta = h('p', {class: 'meta'});
-  const rename = tool('pencil', () => naming.open(record.name || ''));
+  const rename = changing('pencil', () => naming.open(record.name || ''));
   const naming = makeEdit({tag: 'input', label: 'Name', hint: 'A name; empty shows the prompt', save: text => change({name: text || null}), back: rename});
-  const note = h('p', {class: 'note'}), noteTool = tool('note', () => noting.open(record.note));
-  const noting = makeEdit({tag: 'textarea', label: 'Note', hint: 'What is worth remembering of it', save: text => change({note: text}), back: noteTool});
+  const note = h('div', {class: 'note'}), unfold = h('button', {type: 'button', class: 'link unfold', hidden: true, onclick: () => unfolded(note.classList.toggle('whole'))}, 'Show all of it');
+  const noteTool = changing('note', () => noting.open(record.note));
+  const noting = makeEdit({tag: 'textarea', label: 'Note', hint: 'What is worth remembering of it: Markdown, such as **bold**, - lists, [links](https://\u2026)', save: text => change({note: text}), back: noteTool});
+  const tags = h('div', {class: 'tags'}), tagTool = changing('tag', () => tagging.open(record.tags.join(', ')));
+  const tagging = makeEdit({tag: 'input', label: 'Tags', hint: 'Tags, with commas between them', save: text => change({tags: asTags(text)}), back: tagTool, list: 'known-tags'});
+  const compare = tool('compare', () => act.compare(record));
   const reward = h('div', {class: 'reward'}), chip = h('span', {class: 'chip-state'}), when = h('p', {class: 'when'}), cost = h('p', {class: 'when'});
-  const lock = h('button', {type: 'button', class: 'tool lock', onclick: () => change({locked: !record.locked})});
-  const trash = tool('trash', () => act.trash(record));
-  const restore = h('button', {type: 'button', class: 'small', onclick: () => act.restore(record)}, 'Restore');
-  const erase = h('button', {type: 'button', class: 'small danger', onclick: () => act.erase(record)}, 'Delete for good');
+  const lock = h('button', {type: 'button', class: 'tool lock writes', onclick: () => change({locked: !record.locked})});
+  const trash = changing('trash', () => act.trash(record));
+  const restore = h('button', {type: 'button', class: 'small writes', onclick: () => act.restore(record)}, 'Restore');
+  const erase = h('button', {type: 'button', class: 'small danger writes', onclick: () => act.erase(record)}, 'Delete for good');
   const head = h('div', {class: 'title-row'}, star, title, rename);
-  const node = h('li', {class: 'record'}, thumb,
-    h('div', {class: 'about'}, head, naming.node, prompt, meta, note, noting.node),
+  const node = h('li', {class: 'record'}, choose, thumb,
+    h('div', {class: 'about'}, head, naming.node, prompt, meta, tags, tagging.node, note, unfold, noting.node),
     reward, h('div', {class: 'state'}, chip, when, cost),
-    h('div', {class: 'tools'}, noteTool, lock, trash, restore, erase));
+    h('div', {class: 'tools'}, compare, tagTool, noteTool, lock, trash, restore, erase));
   naming.cover(head);
   noting.cover(note);
+  tagging.cover(tags);
+
+  const unfolded = whole => { unfold.textContent = whole ? 'Show less' : 'Show all of it'; };
+  new ResizeObserver(() => { if (!note.classList.contains('whole')) unfold.hidden = note.hidden || note.scrollHeight <= note.clientHeight + 1; }).observe(note);
 
   function draw(next) {
     record = next;
@@ -48,7 +65,10 @@ export function makeRecord({act, models}) {
     title.textContent = name;
     prompt.textContent = record.name ? record.prompt : '';
     meta.textContent = [KINDS[record.kind], record.kind === 'reliability' ? '' : record.preset, modelTitle(record.model, models)].filter(Boolean).join(' \u00b7 ');
-    note.textContent = record.note;
+    if (shownNote !== record.note_html) fill(note, noteNodes(record.note_html));
+    shownNote = record.note_html;
+    if (!record.note) unfold.hidden = true;
+    fill(tags, record.tags.map(tag => h('button', {type: 'button', class: 'tag', title: `Show what is tagged ${tag}`, onclick: () => act.tagged(tag)}, tag)));
     drawReward(reward, record);
     chip.textContent = stateWord(record.state) + (record.state === 'running' && typeof record.progress === 'number' ? ` ${Math.round(100 * record.progress)}%` : '');
     chip.title = record.error || '';
@@ -57,15 +77,27 @@ export function makeRecord({act, models}) {
     relabel(star, record.star ? 'Take the star away' : 'Star', record.star);
     relabel(rename, 'Rename');
     relabel(noteTool, record.note ? 'Change the note' : 'Add a note');
+    relabel(tagTool, record.tags.length ? 'Change the tags' : 'Add tags');
     if (lock.dataset.on !== String(record.locked)) fill(lock, icon(record.locked ? 'lock' : 'unlock'));
     lock.dataset.on = String(record.locked);
     relabel(lock, record.locked ? 'Unlock' : 'Lock against deletion', record.locked);
     relabel(trash, record.locked ? 'Locked: unlock it to throw it away' : 'Move to the trash');
     trash.disabled = record.locked;
-    for (const one of [rename, noteTool, lock, trash, star]) one.hidden = record.deleted;
+    for (const one of [rename, noteTool, tagTool, compare, lock, trash, star]) one.hidden = record.deleted;
     restore.hidden = erase.hidden = !record.deleted;
     erase.disabled = record.locked;
     erase.title = record.locked ? 'Locked: restore and unlock it first' : '';
+    drawChoice();
+  }
+
+  /** What the page knows of it beside the record: whether it is chosen and to be compared, and what it takes on the disk. */
+  function drawChoice() {
+    const held = act.compared(record), bytes = act.bytes(record);
+    choose.checked = act.chosen(record);
+    choose.setAttribute('aria-label', `Choose ${record.name || record.prompt}`);
+    node.classList.toggle('is-chosen', choose.checked);
+    relabel(compare, held ? 'Take it out of the comparison' : 'Add to compare', held);
+    if (record.deleted && bytes !== undefined) cost.textContent = `up to ${size(bytes)}`;
   }
 
   return {node, draw};
@@ -105,8 +137,8 @@ function drawLearned(parent, record) {
 }
 
 /** A field that takes the place of what it changes: Enter or leaving saves; so does Escape in a note, which may be long. */
-function makeEdit({tag, label, hint, save, back}) {
-  const field = h(tag, {'aria-label': label, placeholder: hint, maxlength: tag === 'input' ? 200 : 10000, rows: tag === 'textarea' ? 3 : null});
+function makeEdit({tag, label, hint, save, back, list}) {
+  const field = h(tag, {'aria-label': label, placeholder: hint, list, maxlength: tag === 'input' ? 200 : 10000, rows: tag === 'textarea' ? 3 : null});
   const node = h('div', {class: `edit ${tag}`, hidden: true}, field);
   let covered = null, before = '', open = false;
   function end(keep) {

@@ -90,7 +90,7 @@ export function awaited(view, asked) {
 
 /** Bytes for people. */
 export function size(bytes) {
-  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 export const ARMS = {ode: 'Without noise (ODE)', no_search: 'Random noise', search: 'Searched noise'};

@@ -95,7 +95,7 @@ def test_what_can_be_filtered_by_is_counted(database, three):
     assert found["kind"] == {"reliability": 1, "session": 1, "train": 1} and found["state"] == {"pending": 3}
     assert list(found["reward"].items()) == [("clip", 3), ("verifier", 3), ("size", 2)]
     assert list(found["tag"].items()) == [("b", 2), ("a", 1)]
-    assert "" not in found["preset"], "a measurement has none"
+    assert "reliability" not in found["preset"], "a measurement has none"
     assert thrown["preset"] == {"thrown": 1} and thrown["tag"] == {"gone": 1}
     put(database, other, erased=True)
     with database.read() as tx:

@@ -1,6 +1,9 @@
 """Page Library over a real lab: what is there, what is found, what is changed, thrown away and taken back."""
 
 import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -129,7 +132,7 @@ def test_a_record_is_renamed_in_its_place(page: Page, address: str, kept: Kept) 
     press(shown, "Add a note")
     page.keyboard.type("worth a figure")
     page.keyboard.press("Escape")
-    expect(shown.locator("p.note")).to_have_text("worth a figure")
+    expect(shown.locator("div.note")).to_have_text("worth a figure")
     press(shown, "Rename")
     expect(page.get_by_label("Name", exact=True)).to_be_focused()
     page.keyboard.type("  Figure 3  ")
@@ -153,11 +156,11 @@ def test_notes_stars_and_locks_are_kept(page: Page, address: str, kept: Kept) ->
     press(shown, "Add a note")
     page.keyboard.type("first line\nsecond")
     page.get_by_role("heading", name="Library").click()  # leaving saves
-    expect(shown.locator("p.note")).to_have_text("first line\nsecond")
+    expect(shown.locator("div.note p")).to_have_text("first line\nsecond", use_inner_text=True)
     press(shown, "Lock against deletion")
     expect(shown.get_by_role("button", name="Locked: unlock it to throw it away")).to_be_disabled()
     page.reload()
-    expect(shown.locator("p.note")).to_have_text("first line\nsecond")
+    expect(shown.locator("div.note p")).to_have_text("first line\nsecond", use_inner_text=True)
     expect(shown.get_by_role("button", name="Unlock", exact=True)).to_be_visible()
     found = kept.listed()[0]
     assert (found["star"], found["note"], found["locked"]) == (True, "first line\nsecond", True)
@@ -226,7 +229,7 @@ def test_hostile_text_is_only_ever_text(page: Page, address: str, kept: Kept) ->
     page.goto(f"{address}library")
     shown = row(page, "name <img")
     assert shown.locator(".prompt").inner_text() == HOSTILE
-    assert shown.locator("p.note").inner_text() == f"note {HOSTILE}"
+    assert shown.locator("div.note").inner_text().startswith("note <img src=x onerror=")
     page.locator(".queue-button").click()
     expect(page.locator(".lab-drawer .title")).to_have_text([f"waits {HOSTILE}"])
     press(page.locator(".lab-drawer"), "Close the queue")
@@ -237,6 +240,144 @@ def test_hostile_text_is_only_ever_text(page: Page, address: str, kept: Kept) ->
     expect(page.get_by_role("dialog").filter(has_text="for good?")).to_contain_text("name <img src=x")
     assert page.locator("main img[src='x'], script:not([src]):not(#facts)").count() == 0
     assert "taken" not in page.title()
+
+
+HOSTILE_MARKDOWN = """<script>document.title='taken'</script>
+
+[press me](javascript:document.title='taken') [or me](data:text/html,<script>1</script>)
+
+![beacon](https://elsewhere.example/beacon.png)
+<img src=x onerror="document.title='taken'"><iframe src="https://elsewhere.example"></iframe>
+
+**bold** and [a paper](https://arxiv.org/abs/2505.05470)"""
+
+
+def test_a_note_of_hostile_markdown_is_shown_and_does_nothing(page: Page, address: str, kept: Kept) -> None:
+    """The fixture fails the test if anything was asked of another machine."""
+    kept.finished("a photo of a red circle", note=HOSTILE_MARKDOWN)
+    page.goto(f"{address}library")
+    note = page.locator(".record div.note")
+    expect(note.locator("strong")).to_have_text("bold")
+    press(page.locator(".record"), "Show all of it")
+    expect(note).to_contain_text("<script>document.title='taken'</script>")
+    links = note.locator("a")
+    assert [link.get_attribute("href") for link in links.all()][-1] == "https://arxiv.org/abs/2505.05470"
+    assert all((link.get_attribute("href") or "").startswith("https://") for link in links.all())
+    assert links.last.get_attribute("rel") == "noopener noreferrer"
+    assert note.locator("img, iframe, script, [onerror]").count() == 0
+    note.get_by_text("press me").click()
+    assert "taken" not in page.title()
+
+
+def test_what_there_is_can_be_chosen_and_is_counted(page: Page, address: str, kept: Kept) -> None:
+    for prompt, preset in (("one", "smart-grpo"), ("two", "smart-grpo"), ("three", "best-of-k")):
+        kept.finished(prompt, preset=preset)
+    kept.measured("measured")
+    page.goto(f"{address}library")
+    expect(page.locator(".many")).to_have_text("4 records")
+    expect(page.get_by_label("Preset").locator("option")).to_have_text(
+        ["Any preset", "smart-grpo (2)", "best-of-k (1)"]
+    )
+    expect(page.get_by_label("Model")).to_be_hidden()  # there is only one
+    page.get_by_label("Kind").select_option(label="Reliability measurements (1)")
+    expect(page.locator(".record .title")).to_have_text(["measured"])
+    expect(page.locator(".many")).to_have_text("1 record")
+    page.get_by_role("button", name="Clear the filters").click()
+    expect(page.locator(".record")).to_have_count(4)
+    page.get_by_label("Made on or before").fill("2026-01-02")
+    expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+    page.wait_for_url(re.compile(r"until=2026-01-02"))
+    page.get_by_label("Made on or before").fill("")
+    page.get_by_label("Made on or after").fill("2026-01-02")
+    expect(page.locator(".record")).to_have_count(4)
+
+
+def test_tags_are_given_shown_and_found(page: Page, address: str, kept: Kept) -> None:
+    kept.finished("a photo of a red circle")
+    kept.finished("a photo of a blue star")
+    page.goto(f"{address}library")
+    shown = row(page, "red circle")
+    press(shown, "Add tags")
+    page.keyboard.type("talk,  <b>figure 2</b> ,talk,")
+    page.keyboard.press("Enter")
+    expect(shown.locator(".tags .tag")).to_have_text(["<b>figure 2</b>", "talk"])
+    shown.get_by_role("button", name="talk", exact=True).click()
+    page.wait_for_url(re.compile(r"tag=talk"))
+    expect(page.locator(".record .title")).to_have_text(["a photo of a red circle"])
+    expect(page.get_by_label("Tag", exact=True)).to_have_value("talk")
+    press(shown, "Change the tags")
+    expect(page.get_by_label("Tags", exact=True)).to_have_value("<b>figure 2</b>, talk")
+    page.keyboard.type("talk")
+    page.keyboard.press("Enter")
+    expect(shown.locator(".tags .tag")).to_have_text(["talk"])
+    assert kept.listed(tag="talk")[0]["tags"] == ["talk"]
+
+
+def test_several_are_chosen_and_changed_at_once(page: Page, address: str, kept: Kept) -> None:
+    ids = [kept.finished(f"prompt {index}") for index in range(4)]
+    page.goto(f"{address}library")
+    boxes, bar = page.locator(".record .choose"), page.get_by_role("toolbar", name="Chosen records")
+    expect(bar).to_be_hidden()
+    boxes.nth(0).check()
+    boxes.nth(2).click(modifiers=["Shift"])
+    expect(bar).to_contain_text("3 records chosen")
+    press(bar, "Star")
+    expect(page.locator(".record .star[aria-pressed=true]")).to_have_count(3)
+    press(bar, "Tag")
+    page.keyboard.type("talk")
+    page.keyboard.press("Enter")
+    expect(page.locator(".record .tags .tag")).to_have_text(["talk"] * 3)
+    press(bar, "Compare")
+    expect(page.locator(".lab-tray li")).to_have_count(3)
+    press(page.locator(".record").first, "Take it out of the comparison")
+    expect(page.locator(".lab-tray li")).to_have_count(2)
+    press(page.locator(".record").first, "Lock against deletion")
+    press(bar, "Move to the trash")
+    expect(page.locator(".lab-toast")).to_have_text(
+        re.compile("2 records are in the trash. 1 other is not: .* is locked")
+    )
+    expect(page.locator(".record .title")).to_have_text(["prompt 3", "prompt 0"])
+    expect(bar).to_contain_text("1 record chosen")
+    assert {one["id"] for one in kept.listed(trash="1")} == set(ids[1:3])
+    press(page.locator(".lab-toast"), "Undo")
+    expect(page.locator(".record")).to_have_count(4)
+
+
+def test_the_trash_says_what_it_takes_and_is_emptied(page: Page, address: str, kept: Kept) -> None:
+    kept.finished("keep me")
+    thrown = [kept.finished(f"throw me {index}", rewards={"search": 0.5}) for index in range(2)]
+    for record_id in thrown:
+        kept.lab.trash_record(record_id)
+    kept.lab.change_record(thrown[0], {"locked": True})
+    page.goto(f"{address}library?trash=1")
+    line = page.locator(".trash-line")
+    expect(line).to_contain_text("2 records, 1 locked against deletion. Deleting them frees up to 1 kB")
+    expect(row(page, "throw me 1").locator(".state")).to_contain_text("up to 1 kB")
+    press(line, "Empty the trash")
+    dialog = page.get_by_role("dialog", name="Empty the trash?")
+    expect(dialog).to_contain_text("1 record is removed with pictures and numbers; what is locked stays")
+    press(dialog, "Delete for good")
+    expect(page.locator(".record .title")).to_have_text(["throw me 0"])
+    expect(line).to_contain_text("1 record, all locked")
+    expect(line.get_by_role("button")).to_be_disabled()
+    page.locator(".record .choose").check()
+    press(page.get_by_role("toolbar", name="Chosen records"), "Restore")
+    expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
+    assert len(kept.listed()) == 2
+
+
+def test_the_database_is_downloaded_from_the_page(page: Page, address: str, kept: Kept, tmp_path: Path) -> None:
+    kept.finished("keep me")
+    page.goto(f"{address}library")
+    page.get_by_role("button", name="Back up").click()
+    dialog = page.get_by_role("dialog", name="Back up the database")
+    expect(dialog).to_contain_text("pictures, latents and checkpoints are files beside it")
+    with page.expect_download() as told:
+        dialog.get_by_role("link", name="Download the copy").click()
+    assert told.value.suggested_filename.startswith("lab-")
+    told.value.save_as(tmp_path / "copy.sqlite")
+    with closing(sqlite3.connect(tmp_path / "copy.sqlite")) as copy:
+        assert copy.execute("SELECT prompt FROM records").fetchall() == [("keep me",)]
 
 
 def test_a_run_is_followed_while_the_library_is_open(page: Page, address: str, kept: Kept) -> None:

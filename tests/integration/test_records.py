@@ -136,10 +136,11 @@ def test_what_cannot_be_done_to_several_is_refused(client: TestClient, body: dic
 def test_the_trash_tells_its_size_and_is_emptied_of_what_is_not_locked(client: TestClient, lab: Lab) -> None:
     picture = lab.artifacts.put(b"x" * 1_000, "png")
     kept, gone, locked = make(lab), make(lab, picture=picture), make(lab, picture=picture)
-    assert client.get(f"{LAB}/trash").json() == {"count": 0, "locked": 0, "bytes": 0}
+    assert client.get(f"{LAB}/trash").json() == {"count": 0, "locked": 0, "bytes": 0, "sizes": {}}
     post(client, "records", {"ids": [gone, locked], "do": "trash"})
     post(client, f"records/{locked}", {"locked": True})
-    assert client.get(f"{LAB}/trash").json() == {"count": 2, "locked": 1, "bytes": 1_000}
+    sizes = {gone: 1_000, locked: 1_000}
+    assert client.get(f"{LAB}/trash").json() == {"count": 2, "locked": 1, "bytes": 1_000, "sizes": sizes}
     status, answer = post(client, "trash/purge", {"count": 1})
     assert status == 422 and "the trash holds 2 now, not 1" in answer["detail"]
     told = post(client, "trash/purge", {"count": 2})[1]
