@@ -18,7 +18,7 @@ from app.measure_flags import add_measure_flags, read_body
 from app.own_models import name_models
 from app.plugins import check_plugin, load_plugins
 from app.settings import EXPERIMENTS, RECORDED, read_settings
-from app.sweep_command import add_sweep_flags
+from app.sweep_flags import add_sweep_flags
 from app.train_flags import add_train_flags, read_train
 from core import config as settings
 from core.errors import ConfigError, LabError
@@ -92,6 +92,20 @@ def _parser() -> argparse.ArgumentParser:
     bundle.add_argument("--to", type=Path, metavar="FILE.zip", help="(default: lab-ID.zip here)")
     take = _command(commands, "import", _import, "take in such a zip: all of it, or nothing where anything is wrong")
     take.add_argument("file", type=Path, metavar="FILE.zip")
+    replay = _command(
+        commands, "replay", _replay, "a stored record computed once more: is it the same, where does it part?"
+    )
+    replay.add_argument("record", metavar="RECORD", help="its id, the beginning of it, or `newest`")
+    replay.add_argument("--json", action="store_true", help="one JSON object instead of sentences")
+    replay.add_argument(
+        "--first",
+        type=_positive,
+        metavar="N",
+        help="so many timesteps of a search, rows of a measurement or epochs of a fine-tune (else all; 1 epoch)",
+    )
+    replay.add_argument("--tolerance", type=float, default=1e-3, help="what counts as rounding (default: 1e-3)")
+    replay.add_argument("--batch-size", type=_positive, metavar="B", help="instead of the stored one")
+    replay.add_argument("--threads", type=_positive, metavar="N", help="instead of the stored number")
     fetch = _command(commands, "download", _download, "fetch a model or a reward that is not on this machine")
     fetch.add_argument("name", metavar="NAME", help="of a model or a reward, as `doctor` lists them")
     fetch.add_argument("--accept-licence", action="store_true", help="you have read its makers' licence and accept it")
@@ -125,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     experiment.add_argument("--report", type=Path, metavar="FILE.html", help="one file with plots, tables and settings")
     experiment.add_argument("--results", type=Path, metavar="FILE.json", help="the same as data")
     experiment.add_argument("--no-train", action="store_true", help="only tell what the runs that are there say")
-    for command in (serve, worker, search, fetch, doctor, reliable, sweep, train, experiment):
+    for command in (serve, worker, search, replay, fetch, doctor, reliable, sweep, train, experiment):
         add_plugin_flag(command)
     demo = _command(commands, "record-demo", _record_demo, "make the recording that a fresh lab opens with")
     demo.add_argument("--prompt", default=DEMO_PROMPT)
@@ -144,6 +158,12 @@ def _command(commands: Any, name: str, run: Any, text: str) -> argparse.Argument
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, got {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
     return int(text)
 
 
@@ -216,6 +236,15 @@ def _import(asked: argparse.Namespace) -> int:
         return take(lab, asked.file)
 
 
+def _replay(asked: argparse.Namespace) -> int:
+    from app.replay_command import replay_here
+    from app.show import open_lab
+
+    how = {"limit": asked.first, "tolerance": asked.tolerance, "batch_size": asked.batch_size, "threads": asked.threads}
+    with closing(open_lab(read_settings(asked.data_dir))) as lab:
+        return replay_here(lab, asked.record, as_json=asked.json, **how)
+
+
 def _download(asked: argparse.Namespace) -> int:
     from app.download_command import run_download
 
@@ -253,9 +282,10 @@ def _reliability(asked: argparse.Namespace) -> int:
 
 def _sweep(asked: argparse.Namespace) -> int:
     from app.services import Lab
-    from app.sweep_command import read_body, sweep_here
+    from app.sweep_command import sweep_here
+    from app.sweep_flags import read_body as read_sweep
 
-    body = read_body(asked)
+    body = read_sweep(asked)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that its record says how it ended
     with closing(Lab(read_settings(asked.data_dir))) as lab:
         return sweep_here(lab, body, as_json=asked.json, measure=asked.measure, estimate=asked.estimate)

@@ -1,4 +1,4 @@
-"""Handing records on over HTTP: some of them as one zip, and such a zip taken in."""
+"""Handing records on over HTTP: some as one zip, such a zip taken in, and a session checked by computing it again."""
 
 import tempfile
 from pathlib import Path
@@ -12,7 +12,10 @@ from starlette.background import BackgroundTask
 from app.bodies import TooLarge
 from app.handing import read_bundle, write_bundle
 from app.handing.form import Limits
+from app.replay_words import told
+from app.replaying import queue_replay
 from core.errors import LabError
+from storage.views import record_row
 
 if TYPE_CHECKING:
     from app.services import Lab
@@ -22,7 +25,7 @@ UPLOADED = "the file"
 
 
 def handing_routes(lab: "Lab") -> APIRouter:
-    """Under /lab/api: /export?ids=a,b,… and /import, whose body is the zip."""
+    """Under /lab/api: /export?ids=a,b,…, /import, whose body is the zip, and a session's /replay."""
     routes = APIRouter()
 
     @routes.get("/export")
@@ -38,15 +41,26 @@ def handing_routes(lab: "Lab") -> APIRouter:
         name = f"lab-{asked[0]}{f'-and-{len(asked) - 1}-more' if asked[1:] else ''}.zip"
         return FileResponse(folder / "bundle.zip", media_type="application/zip", filename=name, background=gone)
 
+    @routes.post("/sessions/{record_id}/replay")
+    def check(record_id: str) -> dict[str, Any]:
+        with lab.database.write() as tx:
+            return {"queued": queue_replay(tx, record_id)}
+
+    @routes.get("/sessions/{record_id}/replay")
+    def checked(record_id: str) -> dict[str, Any]:
+        with lab.database.read() as tx:
+            record_row(tx, record_id)
+            return {"replay": told(tx, record_id)}
+
     @routes.post("/import")
     async def take(request: Request) -> dict[str, Any]:
         # On the lab's own disk: the system's temporary folder may be too small for what the lab could hold.
         with tempfile.NamedTemporaryFile(dir=lab.settings.data_dir, prefix=".upload-") as upload:
             await _receive(request, upload)
-            told = await run_in_threadpool(
+            taken = await run_in_threadpool(
                 read_bundle, lab.database, lab.artifacts, lab.checkpoints, Path(upload.name), called=UPLOADED
             )
-        return {"taken": list(told.taken), "known": list(told.known), "notes": list(told.notes)}
+        return {"taken": list(taken.taken), "known": list(taken.known), "notes": list(taken.notes)}
 
     return routes
 

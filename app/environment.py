@@ -10,12 +10,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from functools import cache
 from importlib import metadata
 from typing import Any
 
 from app.presence import device_facts
 from app.settings import ROOT
 from app.status import lab_version
+from storage.engine import Database
+from storage.replays import keep_origin
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "numpy", "safetensors")
 
@@ -34,6 +37,19 @@ def environment(device: str, threads: int) -> dict[str, Any]:
         "device_name": facts["device_name"],
         "packages": {name: _version(name) for name in PACKAGES},
     }
+
+
+@cache
+def origin(device: str, threads: int) -> dict[str, Any]:
+    """`environment`, worked out once in a process: records are told to have been made on it. Not to be changed."""
+    return environment(device, threads)
+
+
+def note_origin(database: Database, record_id: str, device: str, threads: int) -> None:
+    """Keep with a record what it is being made on, here and now."""
+    told = origin(device, threads)
+    with database.write() as tx:
+        keep_origin(tx, record_id, told)
 
 
 def code_version() -> str | None:

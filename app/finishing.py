@@ -30,7 +30,7 @@ def queue_finish(tx: Session, record_id: str, step: Any, iteration: Any, candida
     known = finished_candidates(tx, record_id, step, iteration) | queued_candidates(tx, record_id, step, iteration)
     wanted = [candidate for candidate in chosen if candidate not in known]
     if wanted:
-        _check_usable(tx, record_id)
+        check_usable(tx, record_id)
         payload = {"step": step, "iteration": iteration, "candidates": wanted}
         jobs.enqueue(tx, kind=jobs.FINISH, record_id=record_id, payload=payload)
     return len(wanted)
@@ -45,7 +45,8 @@ def _checked(candidates: Any, count: int) -> list[int]:
     return list(dict.fromkeys(candidates))
 
 
-def _check_usable(tx: Session, record_id: str) -> None:
+def check_usable(tx: Session, record_id: str) -> None:
+    """LabError where a session's model or one of its rewards cannot be used here."""
     config = sessions.get_config(tx, record_id)
     checks = [usable(tx, config.model), *(rewards.usable(name) for name in config.rewards)]
     problems = [why for fine, why in checks if not fine]

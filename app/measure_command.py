@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from app.environment import note_origin
 from app.measure_request import read_request
 from app.measuring import MeasureRecorder
 from app.running import running
@@ -47,6 +48,7 @@ def measure_here(
         if as_json:
             _tell(out, {"event": "measurement", "id": record_id, "config": to_dict(config)})
         try:
+            note_origin(lab.database, record_id, tools.device, config.base.threads)
             recorder = MeasureRecorder(lab.database, lab.artifacts, record_id)
             recorder.begin(tools.schedule(config, model))
             with tqdm(total=_events_of(config), disable=as_json, unit="", leave=False, file=sys.stderr) as bar:

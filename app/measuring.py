@@ -15,6 +15,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from app import pictures
+from app.environment import note_origin
 from app.orders import Orders, Position, read_orders
 from app.toolbox import Resident
 from core.events import MeasureStarted, SiblingsMeasured
@@ -101,6 +102,7 @@ def perform(
     config = recorder.config
     toolbox.set_threads(config.base.threads)
     model, rewards = resident.model(config.base.model), resident.rewards(config.base.rewards)
+    note_origin(database, claim.record_id, toolbox.device, config.base.threads)
     recorder.begin(toolbox.schedule(config, model))
     left = len(config.pairs) * len(config.measured_steps) - recorder.stored
     for event in toolbox.measure(config, model, rewards, done=recorder.done_rows):

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from app import recorded
+from app.environment import note_origin
 from app.orders import name_of_step
 from app.recorder import Files, Recorder
 from app.running import running
@@ -121,6 +122,7 @@ def search(
             record_id = sessions.create(tx, config)
             sessions.set_state(tx, record_id, "running")
             held.enter_context(running(lab.settings.data_dir, record_id))
+        note_origin(lab.database, record_id, tools.device, config.threads)
         recorder = Recorder(lab.database, lab.artifacts, record_id)
         lines = Lines(config, record_id) if as_json else None
         arms: list[ArmFinished] = []

@@ -7,7 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from app import queue, record_changes, recorded, trained
+from app import queue, record_changes, recorded, replay_words, trained
 from app import records as library
 from app.clearing import Sweeper
 from app.finishing import queue_finish
@@ -158,7 +158,7 @@ class Lab:
         with self.database.write() as tx:
             job_id = jobs.latest_job(tx, record_id)
             if job_id is None:
-                told = "this session has no job of its own: what is a recording or part of a sweep can only be looked at"
+                told = "this session has no job of its own: a recording or a part of a sweep can only be looked at"
                 raise StorageError(told)
             jobs.send_command(tx, job_id, kind, payload or {}, expected_step, expected_iteration)
 
@@ -175,7 +175,7 @@ class Lab:
         with self.database.read() as tx:
             if after_seq is not None and last_seq(tx, record_id) == after_seq:
                 return None
-            view = sessions.view(tx, record_id, after_seq)
+            view = sessions.view(tx, record_id, after_seq) | {"replay": replay_words.told(tx, record_id)}
             means = first_means(tx, record_id, (row["step"] for row in view["iterations"] if row["iteration"]))
             # A whole view has every iteration; a part may hold a step without the iterations that led to it.
             searched = (

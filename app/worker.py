@@ -15,7 +15,8 @@ from contextlib import closing, contextmanager
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app import evaluating, measuring, sweeping, training
+from app import evaluating, measuring, replaying, sweeping, training
+from app.environment import note_origin
 from app.orders import Orders, Position, position_of, read_orders
 from app.presence import announce
 from app.recorder import Recorder, place_of
@@ -88,7 +89,7 @@ class Worker:
     def _perform(self, claim: jobs.Claim, stop: threading.Event) -> None:
         """Work on a job until it ends, pauses or `stop` is set; what goes wrong with it ends it and not the worker."""
         special = {jobs.MEASURE: self._measure, jobs.TRAIN: self._train, jobs.EVALUATE: self._evaluate}
-        special |= {jobs.SWEEP: self._sweep}
+        special |= {jobs.SWEEP: self._sweep, jobs.REPLAY: self._replay}
         work = ({jobs.FINISH: self._finish} | special).get(claim.kind, self._explore)
         try:
             with self._renewing(claim):
@@ -127,6 +128,7 @@ class Worker:
             return
         self.toolbox.set_threads(config.threads)
         model, rewards = self.resident.model(config.model), self.resident.rewards(config.rewards)
+        note_origin(self.database, claim.record_id, self.toolbox.device, config.threads)
         state = recorder.state(self.toolbox.to_tensor)
         with closing(self.toolbox.explore(config, model, rewards, state=state)) as events:
             event: ExploreEvent | None = next(events, None)
@@ -189,6 +191,9 @@ class Worker:
 
     def _evaluate(self, claim: jobs.Claim, stop: threading.Event) -> None:
         evaluating.perform(self.database, self.resident, claim, stop)
+
+    def _replay(self, claim: jobs.Claim, stop: threading.Event) -> None:
+        replaying.perform(self.database, self.artifacts, self.resident, claim, stop)
 
     def _sweep(self, claim: jobs.Claim, stop: threading.Event) -> None:
         sweeping.perform(self.database, self.artifacts, self.resident, claim, stop)

@@ -1,6 +1,7 @@
 // The head of a session: its prompt, what it is, where it stands, and the buttons that drive it.
 import {h} from './dom.js';
 import {driveButton} from './drive.js';
+import {makeReplay} from './replay.js';
 import {makeReuse} from './reuse.js';
 import {addButton} from './tray.js';
 import {follows, modelTitle, optimisedTitle, position, status} from './words.js';
@@ -20,10 +21,10 @@ export function makeHead({send}) {
     cancel: button('cancel', 'Stop', 'End this session here; what was found is kept'),
   };
   const transport = h('div', {class: 'transport', role: 'group', 'aria-label': 'Drive the session'}, Object.values(buttons));
-  const reuse = makeReuse(), beside = addButton(null);
-  reuse.node.append(beside);
+  const reuse = makeReuse(), beside = addButton(null), replay = makeReplay();
+  reuse.node.append(beside, ...replay.buttons);
   const node = h('header', {class: 'head'},
-    h('div', {class: 'head-row'}, h('div', {class: 'about'}, h('div', {class: 'chip-line'}, chip, name), prompt, meta, reuse.node), transport), progress, line);
+    h('div', {class: 'head-row'}, h('div', {class: 'about'}, h('div', {class: 'chip-line'}, chip, name), prompt, meta, reuse.node), transport), progress, line, replay.node);
 
   function draw({view, titles, asked, ahead}) {
     const at = position(view), mode = view.job && view.job.mode;
@@ -48,6 +49,7 @@ export function makeHead({send}) {
     buttons.step.disabled = !paused || Boolean(asked);
     buttons.cancel.disabled = asked === 'cancel';
     reuse.draw({view});
+    replay.draw({view});
     beside.labFor(view.id);
   }
 
