@@ -47,7 +47,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     app = FastAPI()
     api.mount(app, kept.lab)
     made = Made(kept, TestClient(app, raise_server_exceptions=False))
-    small = {"num_steps": 4, "arms": ["ode"], "search": {"num_candidates": 3, "num_iterations": 2}}
+    small = {
+        "num_steps": 4,
+        "arms": ["ode"],
+        "window_min": 0.1,
+        "window_max": 1.0,
+        "search": {"num_candidates": 3, "num_iterations": 2},
+    }
     other = small | {"search": small["search"] | {"reading": "sde"}}  # type: ignore[operator]
     runner = worker(kept.lab)
     for number, prompt in enumerate(PROMPTS):
@@ -166,7 +172,8 @@ def test_measurements_are_paired_by_row(made: Made) -> None:
         ),
         (("run", "better"), "kind=train&x=nfe", {"heldout", "verifier", "reward"}),
         (("measured", "again"), "kind=reliability&estimate=sde", {"spearman_median", "expected_gain"}),
-        (("run", "waits"), "kind=session", set()),
+        (("run", "waits"), "kind=train", {"heldout", "verifier", "reward"}),
+        (("run", "waits"), "kind=reliability&estimate=sde", set()),
     ],
 )
 def test_charts_come_for_each_kind(made: Made, names: tuple[str, ...], asked: str, charts: set[str]) -> None:
@@ -174,7 +181,7 @@ def test_charts_come_for_each_kind(made: Made, names: tuple[str, ...], asked: st
     section = made.compare(*names)["sections"].get("session", {"moments": [], "sides": {}})
     rounds = {letter: {one["step"] for one in side["rounds"]} for letter, side in section["sides"].items()}
     whole = [all(step in rounds[letter] for letter, step in one["steps"].items()) for one in section["moments"]]
-    at = whole.index(True) if any(whole) else 0
+    at = whole.index(True) if whole else 0
     found = made.get(f"/figures?ids={made.query(*names)}&{asked.replace('SEARCHED', str(at))}").json()
     assert set(found) == charts
 
