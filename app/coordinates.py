@@ -75,7 +75,7 @@ def _axes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     came = [_outcome(row) for row in rows]
     for name, label in MEASURES.items():
         values = [one[name] for one in came]
-        if any(value is not None for value in values):
+        if len(set(values)) > 1:
             axes.append({"name": name, "label": label, "values": values, "words": None, "outcome": True})
     return [axis for axis in axes if axis is not None]
 

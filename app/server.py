@@ -18,7 +18,7 @@ from fastapi.staticfiles import StaticFiles  # noqa: E402
 from app import api, demo, plotly_js  # noqa: E402
 from app.password import Doorkeeper  # noqa: E402
 from app.security import Guard  # noqa: E402
-from app.ui import compare, explore, library, reliability, status, train  # noqa: E402
+from app.ui import compare, explore, library, reliability, status, sweep, train  # noqa: E402
 from app.ui.closed import refuse_files  # noqa: E402
 from app.ui.theme import theme  # noqa: E402
 from core.errors import StorageError  # noqa: E402
@@ -81,6 +81,11 @@ def create_app(
     def train_page() -> str:
         """Fine-tunes."""
         return train.page(lab)
+
+    @app.get("/sweep", response_class=HTMLResponse)
+    def sweep_page() -> str:
+        """Settings varied, and records side by side."""
+        return sweep.page(lab)
 
     api.mount(app, lab)
     refuse_files()

@@ -134,7 +134,7 @@ def read_sweep(body: Mapping[str, Any]) -> SweepConfig:
     """
     problems = {str(name)[:60]: "is not a setting of a sweep" for name in body if name not in FIELDS}
     found: dict[str, Any] = {}
-    readers = {"axes": _axes, "prompts": _prompts, "seeds": _seeds, "base": _base}
+    readers = {"axes": _axes, "prompts": _prompts, "seeds": _seeds}
     for name, read in readers.items():
         try:
             found[name] = read(body)
@@ -142,7 +142,7 @@ def read_sweep(body: Mapping[str, Any]) -> SweepConfig:
             problems |= error.problems
     if problems:
         raise ConfigError(problems)
-    config = SweepConfig(**found)
+    config = SweepConfig(base=_base(body, found["axes"]), **found)
     if config.num_runs > MAX_RUNS:
         raise ConfigError({"axes": f"expected at most {MAX_RUNS} runs, got {config.num_runs:,}"})
     config.runs()
@@ -206,14 +206,22 @@ def _seeds(body: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(listed)
 
 
-def _base(body: Mapping[str, Any]) -> ExploreConfig:
+def _base(body: Mapping[str, Any], axes: Sequence[Axis]) -> ExploreConfig:
+    """With the first values of what is varied: what stands there in the body is nobody's setting."""
     given = body.get("base") or {}
     if not isinstance(given, Mapping):
         raise ConfigError({"base": f"expected an object, got {given!r:.60}"})
     plain = {"threads": default_threads()} | dict(given) | {"prompt": "-", "seed": 0}
     preset = plain.pop("preset", None)
     if preset is not None:
-        plain = _with(plain, "preset", preset) | {name: given[name] for name in preset_session("") if name in given}
+        own = {name: given[name] for name in preset_session("") if name in given}
+        search = given.get("search") if isinstance(given.get("search"), Mapping) else {}
+        plain = _with(plain, "preset", preset) | own
+        plain["search"] = plain["search"] | dict(search or {})
+    first = {axis.setting: axis.values[0] for axis in axes}
+    for name in SETTINGS:
+        if name in first:
+            plain = _with({"search": {}} | plain, name, first[name]) if name != "reward" else plain
     return settings.from_dict(plain)
 
 
@@ -237,10 +245,9 @@ def hash_of(config: SweepConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def title_of(axes: Sequence[Axis]) -> str:
-    """What a sweep is called unless somebody names it."""
-    named = (f"{axis.setting.removeprefix('search.').replace('_', ' ')}" for axis in axes)
-    return " by ".join(named).capitalize()
+def title_of(labels: Sequence[str]) -> str:
+    """What a sweep is called unless somebody names it, from the labels of what is varied."""
+    return " by ".join(label if at == 0 else label[0].lower() + label[1:] for at, label in enumerate(labels))
 
 
 def preset_label(config: SweepConfig) -> str:

@@ -74,7 +74,7 @@ class Sweeps:
         """Make the record of a sweep, without a job. Raises ConfigError."""
         config, name = self.read(body), name_of(body.get("name"))
         with self.lab.database.write() as tx:
-            named = name or title_of(config.axes)
+            named = name or title_of([_axis(one.setting, one.values)["label"] for one in config.axes])
             made = {"name": named, "preset": preset_label(config)}
             return sweeps.create(tx, to_plain(config), hash_of(config), **made), config
 

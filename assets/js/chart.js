@@ -12,7 +12,7 @@ const FILE = {width: 860, height: 480};
 let loading = null;
 
 /** Plotly of the server's own package; rejects where it cannot be had, and may then be asked for again. */
-function plotly() {
+export function plotly() {
   loading ||= new Promise((resolve, reject) => {
     const source = document.querySelector('meta[name="lab-plotly"]');
     const failed = () => { loading = null; reject(new Error('The library that draws the charts could not be loaded.')); };

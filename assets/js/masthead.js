@@ -5,7 +5,7 @@ import {makeDrawer} from './drawer.js';
 import {makeTab} from './tab.js';
 import {mountTray} from './tray.js';
 
-const PAGES = [['', 'Explore'], ['reliability', 'Reliability'], ['train', 'Train'], ['library', 'Library'], ['compare', 'Compare'], ['status', 'Status']];
+const PAGES = [['', 'Explore'], ['reliability', 'Reliability'], ['train', 'Train'], ['sweep', 'Sweep'], ['library', 'Library'], ['compare', 'Compare'], ['status', 'Status']];
 
 /** Fill the element's .lab-masthead; returns the page's queue. */
 export function mount({element}) {

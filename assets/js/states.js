@@ -12,7 +12,7 @@ export function stateWord(state, mode) {
 
 // The page that shows a record of each kind; a job that finishes candidates belongs to their session.
 const SHOWN_AT = {session: './?session=', explore: './?session=', finish: './?session=', reliability: 'reliability?record=', measure: 'reliability?record=', replay: './?session=',
-  train: 'train?record=', evaluate: 'train?record='};
+  train: 'train?record=', evaluate: 'train?record=', sweep: 'sweep?record='};
 
 /** Where a record can be opened, from its kind or its job's; null for a kind that has no page of its own. */
 export function whereShown(kind, recordId) {

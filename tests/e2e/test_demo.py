@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from app.demo import demo_lab
 
 LINE = "This is a demonstration: recorded sessions, nothing runs."
-PAGES = ("", "reliability", "train", "library", "status")
+PAGES = ("", "reliability", "train", "sweep", "library", "compare", "status")
 
 
 @pytest.fixture(scope="module")

@@ -86,7 +86,7 @@ def test_events_of_the_page_cannot_write_either(lab: Lab, site: TestClient) -> N
 
 
 def test_pages_are_marked_and_say_it(site: TestClient) -> None:
-    for path in ("/", "/library", "/status", "/reliability", "/train"):
+    for path in ("/", "/library", "/status", "/reliability", "/train", "/sweep", "/compare"):
         page = site.get(path).text
         assert page.count('<html data-demo="yes"') == 1 and "lab/js/demo.js" in page and "lab/css/demo.css" in page
     assert "demonstration" in site.get("/lab/api/status").json()["worker"]["text"]

@@ -13,7 +13,7 @@ from app import api
 from app.coordinates import coordinates
 from app.services import Lab
 from app.settings import Settings
-from app.sweep_config import hash_of, read_sweep, title_of, to_plain
+from app.sweep_config import hash_of, read_sweep, to_plain
 from app.sweeps import Sweeps
 from core.errors import LabError
 from storage import jobs, records, sweeps
@@ -49,7 +49,7 @@ def start(lab: Lab, **changes: Any) -> str:
     config = read_sweep(BODY | changes)
     with lab.database.write() as tx:
         plain = to_plain(config)
-        record_id = sweeps.create(tx, plain, hash_of(config), name=title_of(config.axes), preset="smart-grpo")
+        record_id = sweeps.create(tx, plain, hash_of(config), name="A sweep", preset="smart-grpo")
         jobs.enqueue(tx, kind=jobs.SWEEP, record_id=record_id, lane="batch")
     return record_id
 
@@ -77,7 +77,7 @@ def test_a_sweep_runs_its_sessions_one_after_another_as_one_job(lab: Lab) -> Non
     assert [job["kind"] for job in lab.queue()["jobs"]] == ["sweep"]
     assert worker(lab).run_one()
     view = shown(lab, record_id)
-    assert (view["state"], view["progress"], view["name"]) == ("succeeded", 1.0, "Num candidates")
+    assert (view["state"], view["progress"], view["name"]) == ("succeeded", 1.0, "A sweep")
     assert states(lab, record_id) == ["succeeded"] * 4
     assert {row["parent"] for row in sessions_of(lab)} == {record_id} and len(sessions_of(lab)) == 4
     gain = view["measures"][0]
@@ -222,7 +222,7 @@ def test_what_is_asked_is_told_over_http(lab: Lab) -> None:
     assert unusable.status_code == 422 and "model" in unusable.json()["problems"]
     record_id = client.post("/lab/api/sweep", json=real).json()["id"]
     view = client.get(f"/lab/api/sweep/{record_id}").json()
-    assert view["state"] == "pending" and view["axes"][0]["label"] == "Candidates (K)"
+    assert (view["state"], view["name"], view["axes"][0]["label"]) == ("pending", "Candidates (K)", "Candidates (K)")
     assert client.get(f"/lab/api/sweep/{record_id}", params={"after": view["seq"]}).status_code == 204
     assert client.get("/lab/api/sweep/none").status_code == 404
     assert client.post(f"/lab/api/sweep/{record_id}/command", json={"kind": "explode"}).status_code == 422

@@ -78,7 +78,7 @@ def test_a_sweep_is_read_back_as_it_was_stored() -> None:
         (body(("num_steps", [5, 5])), "axis-0", "expected every value once, got 5 twice"),
         (body(("num_steps", [5]), ("num_steps", [6])), "axis-1", "got num_steps twice"),
         (body(("num_steps", [[5]])), "axis-0", "expected numbers, words, yes or no"),
-        (body(("num_steps", [1, 5])), "num_steps", "with num_steps 1: expected a whole number from 2"),
+        (body(("num_steps", [5, 1])), "num_steps", "with num_steps 1: expected a whole number from 2"),
         (body(("preset", ["best"])), "preset", "expected one of smart-grpo"),
         (
             body(("num_steps", list(range(2, 14))), prompts=[str(at) for at in range(40)]),
@@ -146,3 +146,9 @@ def test_sums_of_different_rewards_are_not_offered() -> None:
     config = read_sweep(body(("reward", ["shapes-clip", "shapes-verifier"])))
     names = [one.name for one in measures_of(config, config.runs())]
     assert "reward" not in names and names[0] == "shapes-clip:no_search"
+
+
+def test_what_stands_in_the_base_where_a_setting_is_varied_does_not_matter() -> None:
+    alone = {"search": {"elite_fraction": 0.1}}  # keeps nobody of five
+    config = read_sweep(body(("search.num_candidates", [10, 20]), base=alone))
+    assert [run.config.search.num_elites for run in config.runs()[:2]] == [1, 2]

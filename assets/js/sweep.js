@@ -1,0 +1,213 @@
+// Page Sweep: one or two settings varied over prompts and seeds, as a map; and any records side by side on many axes.
+import {h, address, fill, keyed} from './dom.js';
+import {api} from './api.js';
+import {driveButton} from './drive.js';
+import {openPage} from './page.js';
+import {makeCoordinates} from './sweep_coordinates.js';
+import {makeForm} from './sweep_form.js';
+import {makeMap} from './sweep_map.js';
+import {moment, stateWord, timeLeft} from './states.js';
+import {LIVE, modelTitle, plural, sentence} from './words.js';
+
+const POLL = 1000, LISTED = 12, OWN = ['record', 'measure', 'cell', '__theme', 'from', 'across'];
+const LEAD = 'Every value of one setting with every value of the other, on the same prompts and seeds: ordinary searches, of which those that ran before are not run again.';
+
+function start() {
+  const {root, facts, queue} = openPage(), titles = Object.fromEntries(facts.models.map(one => [one.name, one.title]));
+  const state = {view: null, measure: '', cell: [0], asked: null};
+  const form = makeForm({facts, run});
+  const notices = h('div', {class: 'notices', role: 'status'}), empty = h('div', {class: 'nothing', hidden: true}, h('h2', {}, 'Nothing has been swept here yet'), h('p', {}, LEAD), h('p', {}, 'Choose a setting and its values beside this and press Run. It goes on when you close the page.'));
+  const others = h('select', {class: 'others', 'aria-label': 'Sweep', hidden: true, onchange: () => { open(others.value); }});
+  const head = makeHead({titles, send, use: () => form.use(state.view)}), map = makeMap({move}), lines = makeCoordinates();
+  const narrowed = h('p', {class: 'note'});
+  const stage = h('div', {class: 'lab-session lab-made sweep-stage'}, notices, empty, others, head.node, map.node, narrowed, lines.node);
+  let timer = 0, turn = 0, drawn = '';
+
+  fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Sweep'), form.node), stage);
+
+  function draw() {
+    const {view} = state;
+    stage.dataset.state = view ? view.state : 'empty';
+    head.node.hidden = map.node.hidden = !view;
+    empty.hidden = Boolean(view) || filtered() !== null;
+    if (!view) return;
+    head.draw(state);
+    map.draw(state);
+    const signature = `${view.id} ${view.runs.filter(run => run.state === 'succeeded').length}`;
+    if (filtered() === null && signature !== drawn) { drawn = signature; lines.load(`sweep=${encodeURIComponent(view.id)}`); }
+  }
+
+  function note(text) {
+    keyed(notices, text ? [sentence(text)] : [], one => one, one => h('p', {class: 'notice bad'}, one));
+  }
+
+  function move(place) {
+    Object.assign(state, settled(state.view, {...state, ...place}));
+    draw();
+    keepAddress();
+  }
+
+  function keepAddress() {
+    const url = new URL(location.href), {view, measure, cell} = state;
+    url.searchParams.set('record', view.id);
+    url.searchParams.set('measure', measure);
+    url.searchParams.set('cell', cell.join('.'));
+    history.replaceState(history.state, '', url);
+  }
+
+  async function open(id, place = {}) {
+    const mine = ++turn;
+    clearTimeout(timer);
+    try {
+      const view = await api(`sweep/${encodeURIComponent(id)}`);
+      if (mine !== turn) return;
+      Object.assign(state, {view, asked: null}, settled(view, place));
+      note('');
+      draw();
+      keepAddress();
+    } catch (error) {
+      if (mine === turn) note(error.message);
+    }
+    list();
+    plan();
+  }
+
+  function plan() {
+    clearTimeout(timer);
+    if (state.view && LIVE.includes(state.view.state)) timer = setTimeout(poll, document.hidden ? 5 * POLL : POLL);
+  }
+
+  async function poll() {
+    const mine = turn, {view} = state;
+    try {
+      const newer = await api(`sweep/${encodeURIComponent(view.id)}?after=${view.seq}`);
+      if (mine !== turn) return;
+      if (newer) {
+        Object.assign(state, {view: newer, asked: null}, settled(newer, state));
+        draw();
+        if (newer.state !== view.state) list();
+      }
+      note(newer && newer.job && LIVE.includes(newer.state) && newer.job.refusal || '');
+    } catch (error) {
+      if (mine !== turn) return;
+      note(error.message);
+    }
+    plan();
+  }
+
+  async function run(body) {
+    const {id} = await api('sweep', body);
+    queue.look();
+    await open(id);
+    if (matchMedia('(max-width: 820px)').matches) stage.scrollIntoView({block: 'start'});
+  }
+
+  async function send(kind) {
+    state.asked = kind;
+    draw();
+    try {
+      await api(`sweep/${encodeURIComponent(state.view.id)}/command`, {kind});
+      queue.look();
+    } catch (error) {
+      note(error.message);
+    }
+    state.asked = null;
+    poll();
+  }
+
+  async function list() {
+    const {records} = await api(`records?kind=sweep&limit=${LISTED}`).catch(() => ({records: []})), {view} = state;
+    const shown = view && !records.some(one => one.id === view.id) ? [view, ...records] : records;
+    others.hidden = shown.length < 2;
+    fill(others, shown.map(one => h('option', {value: one.id}, `${one.name} (${[stateWord(one.state).toLowerCase(), moment(one.created)].join(', ')})`)));
+    if (view) others.value = view.id;
+    return records;
+  }
+
+  const asked = new URLSearchParams(location.search), narrow = filtered();
+  const place = {measure: asked.get('measure') || '', cell: (asked.get('cell') || '').split('.').map(Number)};
+  if (asked.get('from')) fromSession(asked.get('from'));
+  if (narrow !== null) {
+    stage.classList.add('only-lines');
+    fill(narrowed, 'The records that the ', h('a', {href: address(`library?${narrow}`)}, 'Library lists with the same filters'), '.');
+    lines.load(narrow);
+    draw();
+  } else if (asked.get('record')) open(asked.get('record'), place);
+  else list().then(records => { if (records.length) open(records[0].id); else { lines.load(''); draw(); } });
+  document.addEventListener('visibilitychange', () => { if (!document.hidden) plan(); });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => lines.repaint());
+
+  async function fromSession(id) {
+    try {
+      form.keep((await api(`sessions/${encodeURIComponent(id)}/config`)).config, 'Other settings are those of the session that you came from; another preset takes them away.');
+    } catch (error) {
+      note(error.message);
+    }
+  }
+}
+
+/** The Library's filters in the address: what is not this page's own. Null where none are meant. */
+function filtered() {
+  const asked = new URLSearchParams(location.search), library = asked.get('across') === 'library';
+  for (const name of OWN) asked.delete(name);
+  return library || asked.size ? asked.toString() : null;
+}
+
+/** A place that this sweep has. */
+function settled(view, {measure, cell}) {
+  const fits = Array.isArray(cell) && cell.length === view.axes.length && view.axes.every((axis, at) => Number.isInteger(cell[at]) && cell[at] >= 0 && cell[at] < axis.values.length);
+  return {measure: view.measures.some(one => one.name === measure) ? measure : view.measures[0].name, cell: fits ? cell : bestCell(view)};
+}
+
+/** Where a map opens: at the highest mean of its first measure. */
+function bestCell(view) {
+  const {cells} = view.measures[0], width = view.axes.length > 1 ? view.axes[1].values.length : 1;
+  const best = cells.reduce((found, one, at) => (one && (found < 0 || one.mean > cells[found].mean) ? at : found), -1), at = Math.max(best, 0);
+  return view.axes.length > 1 ? [Math.floor(at / width), at % width] : [at];
+}
+
+/** What is seen, where it stands, and the buttons that drive it. */
+function makeHead({titles, send, use}) {
+  const chip = h('span', {class: 'chip-state', role: 'status'}), name = h('h2', {class: 'name alone'}), meta = h('p', {class: 'meta'}), line = h('p', {class: 'status'}), bar = h('span', {class: 'bar'});
+  const progress = h('div', {class: 'progress', role: 'progressbar', 'aria-label': 'Progress of the sweep', 'aria-valuemin': 0, 'aria-valuemax': 100}, bar);
+  const buttons = {
+    pause: driveButton('pause', 'Pause', 'Stop after what is being tried now', send), continue: driveButton('continue', 'Continue', 'Go on to the end', send),
+    cancel: driveButton('cancel', 'Stop', 'End this sweep here; the runs that it has are kept', send),
+  };
+  const transport = h('div', {class: 'transport', role: 'group', 'aria-label': 'Drive the sweep'}, Object.values(buttons));
+  const table = h('a', {class: 'chip', download: '', title: 'Every run, a line each'}, 'Table .csv');
+  const rest = h('button', {type: 'button', class: 'chip writes', onclick: () => send('resume')}, 'Run what is missing');
+  const tools = h('div', {class: 'reuse', role: 'group', 'aria-label': 'Reuse this sweep'}, h('button', {type: 'button', class: 'chip', title: 'Fill the form with this sweep\u2019s settings', onclick: use}, 'Use these settings'), table, rest);
+  const node = h('header', {class: 'head'}, h('div', {class: 'head-row'}, h('div', {class: 'about'}, h('div', {class: 'chip-line'}, chip, name), meta, tools), transport), progress, line, h('p', {class: 'lead-in'}, LEAD));
+
+  function draw({view, asked}) {
+    const mode = view.job && view.job.mode, active = LIVE.includes(view.state), paused = view.state === 'paused';
+    chip.textContent = stateWord(view.state, mode);
+    name.textContent = view.name;
+    const facts = [modelTitle(view.model, titles), plural(view.prompts.length, 'prompt'), plural(view.seeds.length, 'seed'), view.axes.map(axis => `${axis.label}: ${axis.texts.join(', ')}`).join('; '), moment(view.created)];
+    meta.textContent = facts.filter(Boolean).join(' \u00b7 ');
+    bar.style.width = `${(100 * (view.progress || 0)).toFixed(1)}%`;
+    progress.setAttribute('aria-valuenow', Math.round(100 * (view.progress || 0)));
+    progress.classList.toggle('idle', !active);
+    line.textContent = statusOf(view);
+    table.href = address(`lab/api/sweep/${encodeURIComponent(view.id)}/table.csv`);
+    rest.hidden = active || view.runs.every(run => run.state === 'succeeded');
+    transport.hidden = !active;
+    buttons.pause.hidden = paused;
+    buttons.continue.hidden = !paused;
+    buttons.pause.disabled = Boolean(asked) || Boolean(mode) && mode !== 'run';
+    buttons.continue.disabled = Boolean(asked);
+    buttons.cancel.disabled = asked === 'cancel';
+  }
+
+  return {node, draw};
+}
+
+function statusOf(view) {
+  const of = state => view.runs.filter(run => run.state === state).length, done = of('succeeded'), failed = of('failed');
+  const told = [`${done} of ${plural(view.runs.length, 'run')} finished`, failed ? `${failed} failed` : '', view.state === 'running' ? timeLeft(view.seconds_left) : ''];
+  const words = told.filter(Boolean).join(', ');
+  return view.error ? `${words}. ${sentence(view.error)}` : `${words}.`;
+}
+
+start();

@@ -1,0 +1,176 @@
+// The form of page Sweep: which settings take which values, on which prompts and seeds, and what that will cost.
+import {h, fill} from './dom.js';
+import {api} from './api.js';
+import {attention, showField} from './attention.js';
+import {promptFile} from './prompt_file.js';
+import {duration} from './reuse.js';
+import {plural} from './words.js';
+
+const PAUSE = 250; // ms without a change before the server is asked
+const FIRST = {setting: 'search.num_candidates', values: '3, 5, 9'};
+// Where a problem of a setting that the server names is shown.
+const SHOWN_AT = {'search.preset': 'preset', rewards: 'reward', set: 'prompts', arms: 'arms'};
+
+/** `run(body)` starts a sweep and may throw an Error with `problems` by field. */
+export function makeForm({facts, run}) {
+  const {usual, settings} = facts, fields = {}, known = new Map(settings.map(one => [one.name, one]));
+  const cost = h('p', {class: 'cost', 'aria-live': 'polite'}), general = h('p', {class: 'problem', role: 'alert'});
+  const go = h('button', {type: 'submit', class: 'primary run'}, 'Run');
+  let waiting = 0, asked = 0, base = {};
+
+  function add(name, label, control, text = '') {
+    const id = `sweep-${name}`, problem = h('span', {class: 'wrong', id: `${id}-wrong`, role: 'alert'}), hint = h('span', {class: 'hint', id: `${id}-help`}, text);
+    control.id = id;
+    control.setAttribute('aria-describedby', `${id}-help ${id}-wrong`);
+    const node = h('div', {class: 'field', data: {field: name}}, control.matches('fieldset') ? null : h('label', {for: id}, label), control, problem, hint);
+    fields[name] = {node, hint, problem, control};
+    return node;
+  }
+  const select = (options, value) => {
+    const node = h('select', {}, options.map(([key, words, off]) => h('option', {value: key, disabled: off}, words)));
+    node.value = value;
+    return node;
+  };
+  const offered = list => list.map(one => [one.name, one.usable === false ? `${one.title} (not usable here)` : one.title || one.name, one.usable === false]);
+
+  const axes = [0, 1].map(at => {
+    const which = select([...(at ? [['', 'Nothing else']] : []), ...settings.map(one => [one.name, one.label])], at ? '' : FIRST.setting);
+    const values = h('input', {type: 'text', value: at ? '' : FIRST.values, autocomplete: 'off', 'aria-label': at ? 'Values of the second setting' : 'Values of the first setting', placeholder: 'values, with commas between'});
+    const choices = h('div', {class: 'lab-examples'});
+    return {which, values, choices, node: h('div', {class: 'axis'}, add(`setting-${at}`, at ? 'And' : 'Vary', which), add(`axis-${at}`, 'Values', values), choices)};
+  });
+  const lines = h('textarea', {rows: 5, spellcheck: 'false', placeholder: 'A prompt a line'}, usual.prompts.join('\n'));
+  const sets = select([['', 'My own lines'], ...facts.sets.map(one => [one.name, `Set: ${one.name}`])], '');
+  const file = promptFile({use: prompts => { lines.value = prompts.join('\n'); changed(); }, tell: words => tell(words ? {prompts: words} : {})});
+  const seeds = h('input', {type: 'text', value: '2', autocomplete: 'off'});
+  const preset = select(offered(facts.presets), usual.preset), model = select(offered(facts.models), usual.model), reward = select(offered(facts.rewards), usual.reward);
+  const ticks = facts.arms.map(one => h('input', {type: 'checkbox', value: one.name, checked: usual.arms.includes(one.name)}));
+  const arms = h('fieldset', {}, h('legend', {}, 'Compare with'), h('div', {class: 'ticks'}, facts.arms.map((one, at) => h('label', {class: 'tick'}, ticks[at], h('span', {}, one.title)))));
+  const named = h('input', {type: 'text', maxlength: 200, autocomplete: 'off', placeholder: 'after what is varied'});
+  const kept = h('p', {class: 'hint', hidden: true});
+  const node = h('form', {class: 'sweep-form lab-asked lab-form', novalidate: true, 'aria-label': 'What to sweep'},
+    axes.map(axis => axis.node), add('set', 'Prompts', sets), add('prompts', 'Lines', lines), file, add('seeds', 'Seeds', seeds, 'How many each prompt gets in every cell; or a list such as 0, 7, 12.'),
+    add('preset', 'Preset', preset), add('model', 'Model', model), add('reward', 'Reward', reward, 'The score that the search climbs.'),
+    h('details', {class: 'more'}, h('summary', {}, 'Advanced'), add('arms', 'Compare with', arms, 'No search is needed to tell a gain; each costs its own evaluations.'), add('name', 'Name', named), kept),
+    h('div', {class: 'foot'}, general, cost, go));
+
+  const listed = text => text.split(',').map(one => one.trim()).filter(Boolean);
+
+  /** What is asked for, as the server reads it. */
+  function toBody() {
+    const chosen = axes.filter(axis => axis.which.value).map(axis => ({setting: axis.which.value, values: listed(axis.values.value)}));
+    const count = seeds.value.trim(), whole = /^\d{1,6}$/;
+    const told = count.includes(',') ? listed(count).map(one => (whole.test(one) ? Number(one) : one)) : whole.test(count) ? Number(count) : count;
+    const rewards = {[reward.value]: 1, ...Object.fromEntries(usual.watched.filter(name => name !== reward.value).map(name => [name, 0]))};
+    const body = {axes: chosen, seeds: told, base: {...base, preset: preset.value, model: model.value, rewards, arms: ticks.filter(box => box.checked).map(box => box.value)}};
+    if (named.value.trim()) body.name = named.value.trim();
+    return sets.value ? {...body, set: sets.value} : {...body, prompts: lines.value.split('\n').map(one => one.trim()).filter(Boolean)};
+  }
+
+  /** What follows from the choices: help, and which fields there are. */
+  function dress() {
+    for (const [at, axis] of axes.entries()) {
+      const one = known.get(axis.which.value), room = one && one.choices.length;
+      fields[`setting-${at}`].hint.textContent = one ? one.help : 'Leave it at one setting, or take a second: every value of one with every value of the other.';
+      fields[`axis-${at}`].node.hidden = axis.choices.hidden = !one;
+      fields[`axis-${at}`].hint.textContent = one ? `Usually ${one.usual}. Commas between, at most ${facts.most.values}.` : '';
+      fill(axis.choices, room ? one.choices.map(value => h('button', {type: 'button', class: 'chip', 'aria-pressed': String(listed(axis.values.value).includes(value)), onclick: () => turn(axis, value)}, value)) : null);
+    }
+    const varied = axes.map(axis => axis.which.value), set = facts.sets.find(one => one.name === sets.value);
+    for (const name of ['preset', 'model', 'reward']) fields[name].node.hidden = varied.includes(name);
+    fields.prompts.node.hidden = file.hidden = Boolean(set);
+    fields.set.hint.textContent = set ? `${set.help}: ${set.prompts.length}.` : '';
+    fields.preset.hint.textContent = (facts.presets.find(one => one.name === preset.value) || {help: ''}).help;
+  }
+
+  /** Put a choice into an axis' values, or take it out. */
+  function turn(axis, value) {
+    const now = listed(axis.values.value);
+    axis.values.value = (now.includes(value) ? now.filter(one => one !== value) : [...now, value]).join(', ');
+    changed();
+  }
+
+  function tell(problems, detail = '') {
+    const at = Object.fromEntries(Object.entries(problems).map(([name, words]) => [name in fields ? name : SHOWN_AT[name] || (name === 'axes' ? 'axis-0' : name), words]));
+    for (const [name, one] of Object.entries(fields)) {
+      one.problem.textContent = (at[name] || '').replace('got None', 'got nothing');
+      one.node.classList.toggle('bad', name in at);
+    }
+    const bad = [...node.querySelectorAll('.field.bad')].filter(one => !one.hidden), others = Object.entries(at).filter(([name]) => !(name in fields) || fields[name].node.hidden);
+    if (node.querySelector('.more .bad')) node.querySelector('.more').open = true;
+    const told = others.map(([name, words]) => `${label(name)}: ${words}.`);
+    general.textContent = [bad.length ? attention(bad.length) : '', ...told, Object.keys(problems).length ? '' : detail].filter(Boolean).join(' ');
+    if (bad.length) showField(bad[0]);
+  }
+
+  const label = name => (known.get(name) || {label: name}).label;
+
+  function changed() {
+    dress();
+    clearTimeout(waiting);
+    waiting = setTimeout(estimate, PAUSE);
+  }
+
+  async function estimate() {
+    const mine = ++asked, told = await api('sweep/estimate', toBody()).catch(() => null);
+    if (mine !== asked) return;
+    cost.classList.toggle('unknown', !told);
+    if (!told) return;
+    const left = told.runs - told.known, done = told.known ? `, ${told.known} of them known already` : '';
+    fill(cost, h('b', {}, plural(told.runs, 'run')), ` in ${plural(told.cells, 'cell')}${done}. `,
+      left ? `${plural(told.nfe, 'velocity evaluation')}${told.seconds === null ? '.' : `; about ${duration(told.seconds)} here.`}` : 'Nothing is left to run.');
+  }
+
+  node.addEventListener('input', event => {
+    const field = event.target.closest('.bad');
+    if (field) { field.classList.remove('bad'); field.querySelector('.wrong').textContent = ''; general.textContent = ''; }
+    const axis = axes.find(one => one.which === event.target);
+    if (axis) axis.values.value = (known.get(axis.which.value) || {choices: []}).choices.slice(0, 3).join(', ');
+    changed();
+  });
+  node.addEventListener('submit', async event => {
+    event.preventDefault();
+    tell({});
+    go.disabled = true;
+    try {
+      await run(toBody());
+    } catch (error) {
+      tell(error.problems || {}, error.message);
+    }
+    go.disabled = false;
+  });
+  changed();
+
+  /** Settings of a session that go with the form's own: what is varied is over them. */
+  function keep(config, words) {
+    const {prompt, seed, model: its, rewards, arms: compared, search, ...rest} = config, climbed = Object.keys(rewards).filter(name => rewards[name]);
+    base = {...rest, search};
+    model.value = its;
+    if (climbed.length === 1) [reward.value] = climbed;
+    preset.value = search.preset.replace(/, changed$/, '');
+    if (prompt && prompt !== '-') lines.value = prompt;
+    for (const box of ticks) box.checked = compared.includes(box.value);
+    kept.textContent = words;
+    kept.hidden = false;
+    preset.addEventListener('change', () => { base = {}; kept.hidden = true; }, {once: true});
+    changed();
+  }
+
+  return {
+    node, keep,
+    /** Fill it as a sweep was asked for. */
+    use(view) {
+      keep({...view.base, prompt: ''}, 'Other settings are those of the sweep shown; another preset takes them away.');
+      for (const [at, axis] of axes.entries()) {
+        const one = view.axes[at];
+        axis.which.value = one ? one.setting : '';
+        axis.values.value = one ? one.texts.join(', ') : '';
+      }
+      sets.value = '';
+      lines.value = view.prompts.join('\n');
+      seeds.value = view.seeds.every((seed, at) => seed === at) ? String(view.seeds.length) : view.seeds.join(', ');
+      tell({});
+      changed();
+    },
+  };
+}
