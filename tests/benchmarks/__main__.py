@@ -24,6 +24,7 @@ BENCHMARKS = {
     "session": "searching",
     "move_to_paint": "browsing",
     "web_memory": "browsing",
+    "library": "library",
     "validation": "validating",
     "training": "training",
     "sd35": "sd35",

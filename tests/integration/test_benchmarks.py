@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL, SD3Transformer2DModel
 
 from app.settings import ROOT
 from core.models.registry import find
-from tests.benchmarks import sd35
+from tests.benchmarks import library, sd35
 from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.measuring import made_up_session, picture, temporary_lab
 
@@ -44,6 +44,13 @@ def test_a_made_up_session_is_a_whole_one() -> None:
     assert (view["state"], len(view["steps"]), len(view["iterations"])) == ("succeeded", 3, 4)
     images = [name for row in view["iterations"] for name in row["images"]]
     assert len(images) == 16 == len(set(images))
+
+
+def test_a_made_up_library_is_as_large_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "REPEATS", 2)
+    found = library.measured(50)
+    assert (found["records"], found["candidates"]) == (52, 50 * library.CANDIDATES)
+    assert all(found[f"{name}_p95_ms"] > 0 for name in ("list", "filter", "open", "compare"))
 
 
 def test_the_search_with_sd35_runs_at_tiny_size() -> None:
