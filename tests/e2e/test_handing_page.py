@@ -1,0 +1,84 @@
+"""Export, import and the check of a session, as a person meets them in a browser."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from playwright.sync_api import Page, expect
+
+from app.handing import write_bundle
+from storage.tables import arm_rewards
+from tests.e2e.kept import Kept
+from tests.integration.handed import HOSTILE, filled, open_lab
+from tests.integration.test_worker import start, worker
+
+
+@pytest.fixture
+def record(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A finished session of the fake model, which may be checked although no registry knows it."""
+    monkeypatch.setattr("app.replaying.check_usable", lambda tx, record_id: None)
+    record_id = start(kept.lab, num_steps=6, window_min=0.6)
+    assert worker(kept.lab).run_one()
+    return record_id
+
+
+def test_a_session_is_checked_from_its_head(page: Page, kept: Kept, address: str, record: str) -> None:
+    page.goto(f"{address}?session={record}")
+    check, told = page.get_by_role("button", name="Check by computing again"), page.locator(".lab-replay")
+    expect(check).to_be_enabled(timeout=30_000)
+    expect(told).to_be_hidden()
+    check.click()
+    expect(told).to_contain_text("The check waits for its turn.")
+    expect(check).to_be_disabled()
+    assert worker(kept.lab).run_one()
+    expect(told).to_contain_text("it came out the same to the last bit", timeout=15_000)
+    expect(told).to_contain_text("with the same versions, device and threads as then")
+    expect(check).to_be_enabled()
+    here = (arm_rewards.c.record_id == record, arm_rewards.c.arm == "ode")
+    with kept.lab.database.write() as tx:
+        tx.execute(sa.update(arm_rewards).where(*here).values(value=0.125))
+    check.click()
+    expect(told).to_contain_text("The check waits for its turn.")
+    assert worker(kept.lab).run_one()
+    expect(told).to_contain_text("it parts in the outcome of ode: reward shapes-verifier was 0.125", timeout=15_000)
+    page.reload()
+    expect(told).to_contain_text("it parts in the outcome of ode", timeout=30_000)
+
+
+def test_what_one_lab_exports_another_imports(
+    page: Page, kept: Kept, address: str, record: str, tmp_path: Path
+) -> None:
+    page.goto(f"{address}?session={record}")
+    with page.expect_download() as coming:
+        page.get_by_role("link", name="Export").click()
+    assert coming.value.suggested_filename == f"lab-{record}.zip"
+    coming.value.save_as(tmp_path / "one.zip")
+    other = filled(tmp_path / "other")
+    with closing(open_lab(tmp_path / "other")) as lab:
+        write_bundle(lab.database, lab.artifacts, lab.checkpoints, [*other.values()], tmp_path / "all.zip")
+    page.goto(f"{address}library")
+    button, told = page.get_by_role("button", name="Import"), page.locator(".lab-import .told")
+    take = page.locator(".lab-import input")
+    expect(button).to_be_visible()
+    take.set_input_files(tmp_path / "one.zip")
+    expect(told).to_have_text("Nothing new; 1 record was here already. ")
+    take.set_input_files(tmp_path / "all.zip")
+    expect(told).to_contain_text("records imported", timeout=30_000)
+    expect(page.locator(".records .title", has_text=HOSTILE[1:20])).to_be_visible()
+    assert page.evaluate("document.querySelectorAll('.records img[src=\"x\"]').length") == 0
+    told.get_by_role("link").click()
+    expect(page.locator(".prompt")).to_contain_text("a photo of a red circle", timeout=30_000)
+
+
+def test_a_file_that_is_no_bundle_is_refused_in_words(page_with_errors: Page, address: str, tmp_path: Path) -> None:
+    page = page_with_errors
+    (tmp_path / "no.zip").write_bytes(b"hello" * 1000)
+    page.goto(f"{address}library")
+    page.locator(".lab-import input").set_input_files(tmp_path / "no.zip")
+    told = page.locator(".lab-import .told")
+    expect(told).to_have_text("Nothing was taken from the file: it is not a whole zip: its end is missing.")
+    expect(page.get_by_role("button", name="Import")).to_be_enabled()
+    (tmp_path / "empty.zip").write_bytes(b"")
+    page.locator(".lab-import input").set_input_files(tmp_path / "empty.zip")
+    expect(told).to_have_text("Expected a zip of records, got nothing.")
