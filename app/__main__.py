@@ -68,6 +68,14 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="show recordings and nothing else: no worker, nothing can be changed, no data folder is read or written",
     )
+    serve.add_argument(
+        "--show",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.zip",
+        help="with --demo: also show these exported records; repeatable",
+    )
     worker = _command(commands, "worker", _worker, "a worker alone, for a lab whose pages run elsewhere")
     worker.add_argument("--supervised", action="store_true", help="end when standard input closes")
     worker.add_argument("--owner", help="the name that this worker's leases carry")
@@ -173,7 +181,9 @@ def _serve(asked: argparse.Namespace) -> int:
 
     access = read_access(asked.host, asked.password_file, os.environ)
     if asked.demo:
-        return serve_demo(access, asked.port)
+        return serve_demo(access, asked.port, asked.show)
+    if asked.show:
+        raise ConfigError({"show": "exported files are shown by a demonstration alone: expected --demo beside it"})
     return serve(read_settings(asked.data_dir), access, asked.port)
 
 

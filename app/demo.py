@@ -6,14 +6,14 @@ to stand in `COMPUTES` to be answered, so a route that is added one day is refus
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import Request
 
-from app.settings import RECORDED, Settings
+from app.settings import RECORDED, ROOT, Settings
 from core.errors import ReadOnly
 
 if TYPE_CHECKING:
@@ -35,18 +35,25 @@ COMPUTES = frozenset(
     }
 )
 LOOKS = ("GET", "HEAD")
+BUNDLES = ROOT / "assets" / "demo"
 _STYLE = b'<link rel="stylesheet" href="lab/css/demo.css"></head>'
 _SCRIPT = b'<script type="module" src="lab/js/demo.js"></script></body>'
 
 
 @contextmanager
-def demo_lab(recorded: Path | None = RECORDED) -> Iterator["Lab"]:
-    """A lab over nothing but recordings, sealed, in a folder that is gone afterwards. Raises StorageError."""
+def demo_lab(recorded: Path | None = RECORDED, more: Sequence[Path] = ()) -> Iterator["Lab"]:
+    """A lab over nothing but recordings, sealed, in a folder that is gone afterwards. Raises StorageError.
+
+    The pages open with the session in `recorded`; exported records of assets/demo, and `more`, are there too.
+    """
+    from app.handing import read_bundle
     from app.services import Lab
 
     with tempfile.TemporaryDirectory(prefix="lab-demo-") as folder:
         lab = Lab(Settings(Path(folder), recorded=recorded, demo=True))
         try:
+            for bundle in (*sorted(BUNDLES.glob("*.zip")), *more):
+                read_bundle(lab.database, lab.artifacts, lab.checkpoints, bundle)
             lab.seal(SENTENCE)
             yield lab
         finally:

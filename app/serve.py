@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from types import FrameType
 
 from app.access import Access
@@ -41,10 +43,13 @@ def serve(settings: Settings, access: Access, port: int) -> int:
     return 0
 
 
-def serve_demo(access: Access, port: int) -> int:
-    """Serve recordings, without a worker and without a data folder, until SIGTERM or Ctrl-C. Raises LabError."""
+def serve_demo(access: Access, port: int, more: Sequence[Path] = ()) -> int:
+    """Serve recordings and exported records (`more`) without a worker and a data folder, until SIGTERM or Ctrl-C.
+
+    Raises LabError.
+    """
     _begin()
-    with _listen(access.host, port) as listener, demo_lab() as lab:
+    with _listen(access.host, port) as listener, demo_lab(more=more) as lab:
         _answer(lab, access, listener)
     return 0
 

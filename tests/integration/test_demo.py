@@ -12,7 +12,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app import demo
+from app.__main__ import main
 from app.api import PREFIX
+from app.handing import write_bundle
 from app.server import create_app
 from app.services import Lab
 from app.settings import ROOT
@@ -118,3 +120,19 @@ def test_serving_a_demo_has_no_worker_and_no_torch_and_leaves_nothing(tmp_path: 
         process.wait()
     assert not data.exists() and not list(tmp_path.glob("*.sqlite"))
     assert not list(scratch.glob("lab-demo-*"))
+
+
+def test_exported_records_are_shown_as_well(lab: Lab, tmp_path: Path) -> None:
+    taken = tmp_path / "talk.zip"
+    write_bundle(lab.database, lab.artifacts, lab.checkpoints, [lab.default_record()], taken)
+    with demo.demo_lab(None, [taken]) as shown:
+        assert lab.default_record() in {record["id"] for record in shown.recent(200)}
+        with pytest.raises(ReadOnly):
+            shown.trash_record(lab.default_record())
+
+
+def test_files_to_show_want_a_demonstration(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--show", "talk.zip", "--port", "0"]) == 2
+    assert "--show: exported files are shown by a demonstration alone" in capsys.readouterr().err
+    assert main(["serve", "--demo", "--show", "nowhere.zip", "--port", "0"]) == 2
+    assert "nowhere.zip" in capsys.readouterr().err

@@ -1,0 +1,97 @@
+"""`sweep` on the command line over the fake engine: flags, lines of JSON, a table, and what is refused."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.__main__ import _parser, main
+from app.services import Lab
+from app.settings import Settings
+from app.sweep_command import sweep_here
+from app.sweep_flags import read_body
+from core.errors import ConfigError, LabError
+from tests.fakes import fake_reward, fake_toolbox
+
+FLAGS = ["--steps", "3", "--num-iterations", "1", "--arms", "no_search", "--reward", "shapes-clip=1"]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    opened = Lab(Settings(tmp_path / "data", recorded=None))
+    yield opened
+    opened.close()
+
+
+def body(*flags: str) -> dict[str, Any]:
+    return read_body(_parser().parse_args(["sweep", *flags, *FLAGS]))
+
+
+def run(lab: Lab, asked: dict[str, Any], **how: Any) -> str:
+    out = io.StringIO()
+    assert sweep_here(lab, asked, toolbox=fake_toolbox(reward=fake_reward), out=out, **how) == 0
+    return out.getvalue()
+
+
+ASKED = ("a photo of a red circle", "--vary", "num_candidates=3,4", "--vary", "step_kind=sde,cps")
+
+
+def test_a_sweep_prints_a_line_a_run_and_is_not_run_twice(lab: Lab) -> None:
+    lines = [json.loads(line) for line in run(lab, body(*ASKED), as_json=True).splitlines()]
+    assert [line["event"] for line in lines] == ["sweep", *["run"] * 4, "cells"]
+    assert lines[1]["values"] == {"search.num_candidates": 3, "step_kind": "sde"} and lines[4]["done"] == 4
+    assert lab.records(kind="sweep")["records"][0]["state"] == "succeeded"
+    estimate = json.loads(run(lab, body(*ASKED), as_json=True, estimate=True))
+    assert (estimate["runs"], estimate["known"], estimate["nfe"]) == (4, 4, 0)
+    told = run(lab, body(*ASKED), as_json=False, measure="shapes-clip")
+    assert told.splitlines()[1].split() == ["Candidates", "(K)", "\\", "Step", "kind", "sde", "cps"]
+    assert "/sweep?record=" in told and len(lab.recent(kind="session")) == 4
+
+
+def test_a_sweep_that_is_interrupted_says_so(lab: Lab) -> None:
+    def before(name: str) -> None:
+        if name == "step 1":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep_here(lab, body(*ASKED), as_json=True, toolbox=fake_toolbox(before, fake_reward), out=io.StringIO())
+    assert {record["state"] for record in lab.records()["records"]} == {"cancelled"}
+
+
+def test_a_sweep_in_which_nothing_works_fails(lab: Lab) -> None:
+    def before(name: str) -> None:
+        raise LabError("the model is tired")
+
+    with pytest.raises(LabError, match="first 3 runs failed"):
+        sweep_here(lab, body(*ASKED), as_json=True, toolbox=fake_toolbox(before, fake_reward), out=io.StringIO())
+    (record,) = lab.records(kind="sweep")["records"]
+    assert record["state"] == "failed" and "tired" in record["error"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "field", "sentence"),
+    [
+        (("a",), "vary", "expected one or two settings"),
+        (("--vary", "num_steps=3"), "prompt", "expected a prompt, --prompts-file or --prompt-set"),
+        (("a", "--prompt-set", "mixed", "--vary", "num_steps=3"), "prompt", "and one of them"),
+        (("a", "--vary", "num_steps"), "vary", "expected SETTING=VALUE,VALUE"),
+    ],
+)
+def test_what_cannot_be_read_is_told(flags: tuple[str, ...], field: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        body(*flags)
+    assert sentence in caught.value.problems[field]
+
+
+def test_the_measure_of_the_table_is_one_that_there_is(lab: Lab) -> None:
+    with pytest.raises(ConfigError, match="expected one of gain:no_search"):
+        run(lab, body(*ASKED), as_json=False, measure="beauty")
+
+
+def test_problems_reach_the_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    asked = ["sweep", "a photo of a red circle", "--vary", "num_steps=5,0", "--estimate"]
+    assert main([*asked, "--data-dir", str(tmp_path / "data")]) == 2
+    assert "with --num-steps 0" in capsys.readouterr().err
