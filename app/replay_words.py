@@ -35,8 +35,9 @@ def _verdict(result: Mapping[str, Any]) -> str:
         largest = max(value for value in result["largest"].values() if value is not None)
         first = result["first"]
         return (
-            f"Computed once more, it came out the same but for rounding: {counted} differ by at most {largest:.1e} of "
-            f"what is there, first {where(first)} ({first['name']}). Up to {result['tolerance']:g} counts as rounding."
+            f"Computed once more, it came out the same but for rounding: {counted} differ by at most "
+            f"{_share(largest)} of the largest value beside them, first {where(first)} ({first['name']}). "
+            f"Up to {result['tolerance']:g} counts as rounding."
         )
     if result["verdict"] == PARTED:
         return f"Computed once more, it parts {where(result['parted'])}: {_change(result['parted'])}."
@@ -65,8 +66,14 @@ def where(found: Mapping[str, Any]) -> str:
 
 def _change(found: Mapping[str, Any]) -> str:
     then, now = (_value(found[side]) for side in ("stored", "again"))
-    more = "" if found["deviation"] is None else f", {found['deviation']:.1e} of what is there"
+    more = "" if found["deviation"] is None else f", {_share(found['deviation'])} of the largest value beside it"
     return f"{found['name']} was {then} and is {now}{more}"
+
+
+def _share(value: float) -> str:
+    """As 7.0e-6."""
+    digits, _, power = f"{value:.1e}".partition("e")
+    return f"{digits}e{int(power)}"
 
 
 def _value(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.handing import read_bundle, write_bundle
-from app.handing.form import BundleError, Limits, upgraded
+from app.handing.form import FORMAT, BundleError, Limits, upgraded
 from app.services import Lab
 from core.errors import LabError
 from storage import runs
@@ -274,3 +274,19 @@ def test_limits_are_kept_and_progress_is_told(bundle: Path, there: Lab) -> None:
     heard: list[tuple[int, int]] = []
     take(there, bundle, progress=lambda done, total: heard.append((done, total)))
     assert heard[-1][0] == heard[-1][1] and heard == sorted(heard)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent / "frozen").glob("bundle-*.zip")), ids=lambda one: one.stem
+)
+def test_a_bundle_of_every_format_that_was_ever_written_is_taken(path: Path, there: Lab) -> None:
+    taken = take(there, path)
+    assert {one["kind"] for one in taken.taken} == {"session", "reliability", "train"}
+    session = next(one["id"] for one in taken.taken if one["name"] == HOSTILE)
+    view = there.session_view(session)
+    assert view["state"] == "succeeded" and view["iterations"] and len(view["arms"]) > 1
+
+
+def test_every_format_has_a_frozen_bundle() -> None:
+    stored = {path.stem for path in (Path(__file__).parent / "frozen").glob("*.zip")}
+    assert stored == {f"bundle-{number}" for number in range(1, FORMAT + 1)}

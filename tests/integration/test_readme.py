@@ -31,7 +31,21 @@ def test_the_plugin_example_keeps_to_the_rules(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "search", "show", "export", "reliability", "doctor", "download", "check-plugin", "backup"]
+    "command",
+    [
+        "serve",
+        "search",
+        "show",
+        "export",
+        "reliability",
+        "doctor",
+        "download",
+        "check-plugin",
+        "backup",
+        "bundle",
+        "import",
+        "replay",
+    ],
 )
 def test_commands_it_names_exist(command: str) -> None:
     assert f"-m app {command}" in README
