@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
@@ -87,7 +87,8 @@ def _session_charts(lab: "Lab", found: Comparison, names: Asked, asked: Asked, *
     views = found.sessions
     initial = [letter for letter, view in views.items() if any(row["step"] < 0 for row in view["iterations"])]
     places = moments({letter: view["sigmas"] for letter, view in views.items()}, initial)
-    at = min(max(whole_number(asked.get("at", "0")), 0), max(len(places) - 1, 0))
+    at = whole_number(asked["at"]) if "at" in asked else _middle(places, views)
+    at = min(max(at, 0), max(len(places) - 1, 0))
     details = {}
     for letter, step in places[at]["steps"].items() if places else ():
         try:
@@ -96,6 +97,15 @@ def _session_charts(lab: "Lab", found: Comparison, names: Asked, asked: Asked, *
             continue  # that step was not searched
     more = {"x": asked.get("x", "nfe"), "reward": asked.get("reward", "")}
     return figures(views, names, places, details, at=at, dark=dark, **more)
+
+
+def _middle(places: Sequence[Mapping[str, Any]], views: Mapping[str, Any]) -> int:
+    """A moment from the middle of those at which something was searched."""
+    searched = {letter: {row["step"] for row in view["iterations"]} for letter, view in views.items()}
+    found = [
+        at for at, one in enumerate(places) if any(step in searched[letter] for letter, step in one["steps"].items())
+    ]
+    return found[len(found) // 2] if found else 0
 
 
 def page(lab: "Lab", ids: list[str], asked: Asked, measurements: Measurements) -> str:

@@ -38,7 +38,7 @@ def of_sessions(tx: Session, sides: Mapping[str, sa.Row]) -> tuple[list[Verdict]
     for one, other in combinations(found, 2):
         shared = [name for name in one.values if name in other.values]
         verdicts += [
-            verdict(one, other, versus(one.values[name], other.values[name]), name, _word(climbed, one, other, name))
+            verdict(one, other, versus(one.values[name], other.values[name]), name, _about(climbed, one, other, name))
             for name in shared
         ]
     return verdicts, beside(verdicts, "prompts and seeds")
@@ -64,10 +64,13 @@ def _session_family(
     return Family(tuple(letters), values, sum(spent) / len(spent) if spent else None)
 
 
-def _word(climbed: Mapping[str, Mapping[str, float]], one: Family, other: Family, name: str) -> str:
-    """Which of two climbed a reward."""
+def _about(climbed: Mapping[str, Mapping[str, float]], one: Family, other: Family, name: str) -> str:
+    """Which of two climbed a reward, and what their searches cost where that is not the same."""
     by = [side.name for side in (one, other) if climbed[side.letters[0]].get(name)]
-    return "climbed" if len(by) == 2 else f"climbed by {by[0]} alone" if by else "watched"
+    word = "climbed" if len(by) == 2 else f"climbed by {by[0]} alone" if by else "watched"
+    if one.nfe is None or other.nfe is None or one.nfe == other.nfe:
+        return word
+    return f"{word}, for {one.nfe:,.0f} and {other.nfe:,.0f} evaluations"
 
 
 def of_runs(

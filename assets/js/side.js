@@ -147,7 +147,7 @@ function addressOf({ids, place}) {
 }
 
 function fileOf(file, {ids, place}) {
-  const asked = file === 'report.html' ? `&${new URLSearchParams(Object.entries(place).filter(([name, value]) => value !== null && name !== 'x' && name !== 'axis'))}` : '';
+  const asked = file === 'report.html' ? `&${new URLSearchParams(Object.entries(place).filter(([name, value]) => value !== PLACE[name] || name === 'at' && place.iteration !== null).filter(([name]) => name !== 'x' && name !== 'axis'))}` : '';
   return address(`lab/api/compare/${file}?ids=${query(ids)}${asked}`);
 }
 

@@ -83,6 +83,8 @@ def verdicts(found: Any, kind: str = "session") -> list[dict[str, Any]]:
 def test_two_ways_are_paired_over_everything_that_ran_with_their_settings(made: Made) -> None:
     found = made.compare("one0", "other0")
     [told] = verdicts(found)
+    assert told["about"] == "climbed"
+    assert verdicts(made.compare("one0", "long"))[0]["about"].startswith("climbed, for ")  # at another cost
     assert (told["pairs"], told["prompts"], told["over"]) == (5, 5, "prompts")
     assert told["low"] <= told["mean"] <= told["high"]
     one, other = (
@@ -191,6 +193,7 @@ def test_wrong_questions_are_refused(made: Made) -> None:
     assert made.get(f"/figures?ids={query}&kind=cake", 422).json()["detail"].startswith("kind: expected one of")
     assert made.get(f"/figures?ids={query}&at=x", 422).json()["detail"].startswith("expected step to be")
     assert made.get(f"/figures?ids={query}&at=999").json()["trail"]
+    assert "rewards" in made.get(f"/figures?ids={query}").json()  # where no moment is named: one that was searched
 
 
 def test_the_table_has_a_line_a_number(made: Made) -> None:
