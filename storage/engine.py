@@ -1,4 +1,4 @@
-"""Opening the database: transactions, and bringing the schema to this version. All that is SQLite's own is here."""
+"""Opening the database: transactions, bringing the schema to this version. SQLite's own is here and in `backup`."""
 
 import sqlite3
 import time

@@ -111,7 +111,7 @@ function relabel(button, words, pressed) {
 
 /** The search's final reward and what it is over no search at all, where both are known. */
 function drawReward(parent, record) {
-  parent.style.visibility = record.kind === 'reliability' ? 'hidden' : ''; // its headline is no reward
+  parent.style.visibility = ['reliability', 'sweep'].includes(record.kind) ? 'hidden' : ''; // its headline is no reward
   if (record.kind === 'train') return drawLearned(parent, record);
   const headline = record.headline || {}, own = headline.search, plain = headline.no_search;
   const known = value => typeof value === 'number';
