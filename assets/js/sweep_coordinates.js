@@ -78,7 +78,7 @@ function traceOf(found) {
 }
 
 function layoutOf(found, room) {
-  return {height: 360, width: Math.max(room, found.axes.length * 120), margin: {l: found.axes[0].words ? 170 : 70, r: 60, t: 48, b: 24}, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', font: {family: 'system-ui, sans-serif'}};
+  return {height: 360, width: Math.max(room, found.axes.length * 100), margin: {l: found.axes[0].words ? 170 : 70, r: 60, t: 48, b: 24}, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', font: {family: 'system-ui, sans-serif'}};
 }
 
 /** Plotly reads some markup in a tick's text. */
