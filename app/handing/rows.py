@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app import sweep_config
 from app.handing.form import TABLES, BundleError, columns_of
 from app.handing.shapes import COLUMNS, OBJECT, Shape, flag, is_text, maybe, number, plain, text, whole
 from core import config as session_config
@@ -69,7 +70,7 @@ def checked_record(found: Any, record_id: str, files: Container[str]) -> dict[st
         raise BundleError(f"{record_id}: a record that is handed on has ended, this one is {row['state']!r:.40}")
     try:
         return row | read_config(row["kind"], row["config"])
-    except ConfigError as error:
+    except (ConfigError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"the settings of {record_id} cannot be read: {error}") from error
 
 
@@ -84,7 +85,8 @@ def read_config(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "train":
         run = train_config.from_dict(found)
         return {"config": train_config.to_dict(run), "config_hash": train_config.config_hash(run)}
-    return {"config": dict(found), "config_hash": reliability.config_hash(dict(found))}
+    sweep = sweep_config.from_plain(found)
+    return {"config": sweep_config.to_plain(sweep), "config_hash": sweep_config.hash_of(sweep)}
 
 
 def check_agreement(record: Mapping[str, Any], rows: Rows, ids: Container[str]) -> None:

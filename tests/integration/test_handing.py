@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from app import sweep_config
 from app.handing import read_bundle, write_bundle
 from app.handing.form import FORMAT, BundleError, Limits, upgraded
 from app.services import Lab
 from core.errors import LabError
-from storage import runs
+from storage import runs, sessions, sweeps
 from storage.artifacts import Artifacts
 from tests.integration.handed import HOSTILE, files, filled, open_lab, rows
 from tests.integration.test_worker import start
@@ -290,3 +291,26 @@ def test_a_bundle_of_every_format_that_was_ever_written_is_taken(path: Path, the
 def test_every_format_has_a_frozen_bundle() -> None:
     stored = {path.stem for path in (Path(__file__).parent / "frozen").glob("*.zip")}
     assert stored == {f"bundle-{number}" for number in range(1, FORMAT + 1)}
+
+
+def test_a_sweep_brings_its_sessions_and_a_false_one_is_refused(tmp_path: Path, there: Lab) -> None:
+    axes = [{"setting": "noise_level", "values": [0.3, 0.7]}]
+    config = sweep_config.read_sweep({"axes": axes, "prompts": ["a photo of a red circle"], "seeds": [1]})
+    plain = sweep_config.to_plain(config)
+    with closing(open_lab(tmp_path / "here")) as lab:
+        with lab.database.write() as tx:
+            parent = sweeps.create(tx, plain, sweep_config.hash_of(config), name="two levels", preset="smart-grpo")
+            child = sessions.create(tx, config.runs()[0].config, parent=parent)
+            for record_id in (parent, child):
+                sessions.set_state(tx, record_id, "succeeded")
+        target = tmp_path / "sweep.zip"
+        assert write_bundle(lab.database, lab.artifacts, lab.checkpoints, [parent], target) == [parent, child]
+    for lie in ({"base": {}}, {"axes": "all"}, {}):
+        false = changed(
+            target, tmp_path / "false.zip", edit(f"{parent}/record.json", lambda row, lie=lie: row.update(config=lie))
+        )
+        with pytest.raises(BundleError, match="the settings of .* cannot be read"):
+            take(there, false)
+    assert {one["kind"] for one in take(there, target).taken} == {"sweep", "session"}
+    found = {row["id"]: row["parent"] for row in rows(there)["records"]}
+    assert found == {parent: None, child: parent}
