@@ -1,7 +1,7 @@
 """Which of two ways is better where both ran on the same prompts and seeds: paired differences with a bootstrap.
 
-Pure functions over plain numbers by (prompt, seed). Prompts are drawn again where there are enough of them: what is then
-said holds for prompts like these. Where there are few prompts but many seeds of each, seeds are drawn again within
+Pure functions over plain numbers by (prompt, seed). Prompts are drawn again where there are enough of them: what is
+then said holds for prompts like these. Where there are few prompts but many seeds of each, seeds are drawn again within
 their prompts: what is said then holds for these prompts only. Efron and Tibshirani 1993, An Introduction to the
 Bootstrap, chapter 8.
 """

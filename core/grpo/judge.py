@@ -1,7 +1,7 @@
 """Has it learned? `python -m core.grpo.judge FOLDER [--json]`: an adapter against the model without it, paired.
 
-The captions of `core.shapes.evaluate` (500, two pictures each, 20 steps), drawn with and without the adapter from the
-same starting noise and checked by the exact verifier. No fine-tune on `shapes-train` ever saw one of these captions.
+The captions of `core.shapes.evaluate` (500, two pictures each, 20 steps unless others are asked for), drawn with and
+without the adapter from the same starting noise and checked by the exact verifier. No fine-tune on `shapes-train` ever saw one of these captions.
 Intervals are bootstrapped over different captions, so that one asked for often does not count as many.
 """
 
@@ -89,6 +89,7 @@ def judge(
     guidance_scale: float | None = None,
     base_guidance: float | None = None,
     count: int = 500,
+    steps: int = STEPS,
 ) -> dict[str, Any]:
     """Everything that the command prints. Guidance is the fine-tune's own unless given, else the model's usual one."""
     settings = _settings(folder)
@@ -98,9 +99,9 @@ def judge(
     base_guidance = guidance_scale if base_guidance is None else base_guidance
     adapter = adapter_folder(folder, raw=raw)
     captions, model = evaluation_captions(count), load_model(name)
-    before = verdicts(model, captions, base_guidance)
+    before = verdicts(model, captions, base_guidance, steps)
     load_adapter(model, adapter)
-    after = verdicts(model, captions, guidance_scale)
+    after = verdicts(model, captions, guidance_scale, steps)
     return {
         "adapter": str(adapter),
         "model": name,
@@ -108,7 +109,7 @@ def judge(
         "base_guidance_scale": base_guidance,
         "captions": count,
         "seeds": len(SEEDS),
-        "steps": STEPS,
+        "steps": steps,
         **compared(before, after, captions),
     }
 
@@ -139,6 +140,7 @@ def main() -> None:
     parser.add_argument("--guidance-scale", type=float, help="of both (default: the fine-tune's)")
     parser.add_argument("--base-guidance", type=float, help="of the model without the adapter, where it should differ")
     parser.add_argument("--captions", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=STEPS, help="of the sampler (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
@@ -149,6 +151,7 @@ def main() -> None:
             guidance_scale=asked.guidance_scale,
             base_guidance=asked.base_guidance,
             count=asked.captions,
+            steps=asked.steps,
         )
     except LabError as error:
         parser.error(str(error))

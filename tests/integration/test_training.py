@@ -29,6 +29,7 @@ CONFIG = TrainConfig(
     epochs=6,
     prompts=("a photo of a red circle",),
     num_steps=4,
+    window_min=0.55,
     search=SearchConfig(num_candidates=2, num_iterations=1, elite_fraction=0.5),
     eval_every=3,
     sample_every=3,

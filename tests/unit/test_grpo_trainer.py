@@ -39,6 +39,7 @@ SMALL = TrainConfig(
     epochs=2,
     prompts_per_epoch=2,
     group_size=3,
+    updates_per_epoch=2,
     num_steps=4,
     sde_window=2,
     eval_steps=2,

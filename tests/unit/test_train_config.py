@@ -51,7 +51,7 @@ def test_every_setting_has_its_sentence():
         ({"step_kind": "ode"}, "step_kind", "no noise"),
         ({"noise_source": "magic"}, "noise_source", "random, search, best_of_k"),
         ({"ema": 1}, "ema", "expected one of true, false"),
-        ({"updates_per_epoch": 9}, "updates_per_epoch", "got 9 for 6 prompts"),
+        ({"updates_per_epoch": 9}, "updates_per_epoch", "got 9 for 4 prompts"),
         ({"sde_window": 6}, "sde_window", "expected at most 5 steps"),
         ({"rewards": {"a": 0.0}}, "rewards", "weight other than 0"),
         ({"rewards": {"a~0.5": 1.0}}, "rewards", "expected rewards as they are"),
@@ -117,6 +117,7 @@ def test_clip_range_and_searched_members():
 def test_the_cost_of_an_epoch():
     sigmas = shifted(10)
     whole = {"num_steps": 10, "sde_window": 2, "share_start": False, "prompts_per_epoch": 8, "group_size": 6}
+    whole |= {"updates_per_epoch": 2, "micro_batch": 24, "eval_steps": 20}
     config = replace(TrainConfig(), **whole)
     plain = forwards(config, sigmas, 1)
     assert (plain.rollout, plain.search, plain.update, plain.epoch) == (480, 0, 96, 576)
