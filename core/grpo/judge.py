@@ -1,7 +1,8 @@
 """Has it learned? `python -m core.grpo.judge FOLDER [--json]`: an adapter against the model without it, paired.
 
 The captions of `core.shapes.evaluate` (500, two pictures each, 20 steps unless others are asked for), drawn with and
-without the adapter from the same starting noise and checked by the exact verifier. No fine-tune on `shapes-train` ever saw one of these captions.
+without the adapter from the same starting noise and checked by the exact verifier. No fine-tune on `shapes-train` ever
+saw one of these captions.
 Intervals are bootstrapped over different captions, so that one asked for often does not count as many.
 """
 
@@ -89,7 +90,7 @@ def judge(
     guidance_scale: float | None = None,
     base_guidance: float | None = None,
     count: int = 500,
-    steps: int = STEPS,
+    steps: int | None = None,
 ) -> dict[str, Any]:
     """Everything that the command prints. Guidance is the fine-tune's own unless given, else the model's usual one."""
     settings = _settings(folder)
@@ -97,6 +98,7 @@ def judge(
     if guidance_scale is None:
         guidance_scale = float(settings.get("guidance_scale", MODELS[name].guidance_scale))
     base_guidance = guidance_scale if base_guidance is None else base_guidance
+    steps = STEPS if steps is None else steps
     adapter = adapter_folder(folder, raw=raw)
     captions, model = evaluation_captions(count), load_model(name)
     before = verdicts(model, captions, base_guidance, steps)
@@ -140,7 +142,7 @@ def main() -> None:
     parser.add_argument("--guidance-scale", type=float, help="of both (default: the fine-tune's)")
     parser.add_argument("--base-guidance", type=float, help="of the model without the adapter, where it should differ")
     parser.add_argument("--captions", type=int, default=500)
-    parser.add_argument("--steps", type=int, default=STEPS, help="of the sampler (default: %(default)s)")
+    parser.add_argument("--steps", type=int, help=f"of the sampler (default: {STEPS})")
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)

@@ -117,7 +117,7 @@ def test_clip_range_and_searched_members():
 def test_the_cost_of_an_epoch():
     sigmas = shifted(10)
     whole = {"num_steps": 10, "sde_window": 2, "share_start": False, "prompts_per_epoch": 8, "group_size": 6}
-    whole |= {"updates_per_epoch": 2, "micro_batch": 24, "eval_steps": 20}
+    whole |= {"updates_per_epoch": 2, "micro_batch": 24, "eval_steps": 20, "window_min": 0.55}
     config = replace(TrainConfig(), **whole)
     plain = forwards(config, sigmas, 1)
     assert (plain.rollout, plain.search, plain.update, plain.epoch) == (480, 0, 96, 576)
