@@ -59,7 +59,7 @@ class TrainConfig:
     noise_source: NoiseSource = "random"
     search: SearchConfig = field(default_factory=SearchConfig)
     searched_fraction: float = 1.0
-    learning_rate: float = 3e-4
+    learning_rate: float = 6e-4
     weight_decay: float = 1e-4
     max_grad_norm: float = 1.0
     clip_range: float | None = None
@@ -133,6 +133,7 @@ _SEARCHED: dict[str, Any] = {
     "eval_steps": 20,
     "window_min": 0.55,
     "window_max": 0.9,
+    "learning_rate": 3e-4,
     "lora_rank": 16,
     "lora_alpha": 32.0,
     "micro_batch": 24,
