@@ -7,7 +7,6 @@ from statistics import fmean
 from typing import Any
 
 from app.sweep_config import Run, SweepConfig
-from core.experiment_stats import mean_interval
 from core.rewards.registry import REWARDS
 from storage.sweeps import Outcome
 from storage.values import weighted
@@ -79,6 +78,8 @@ def cell_of(config: SweepConfig, values: Mapping[tuple[int, int], float]) -> dic
         by_prompt.setdefault(prompt, []).append(value)
     over = "prompts" if len(config.prompts) > 1 else "seeds"
     independent = [fmean(one) for one in by_prompt.values()] if over == "prompts" else list(values.values())
+    from core.experiment_stats import mean_interval  # scipy: when a sweep's cells are looked at
+
     found = mean_interval(independent)
     return asdict(found) | {"mean": math.fsum(values.values()) / len(values), "over": over, "runs": len(values)}
 

@@ -54,7 +54,7 @@ class TrainConfig:
     step_kind: StepKind = "sde"
     noise_level: float | None = None
     sde_window: int | None = 1
-    window_min: float = 0.9
+    window_min: float = 0.85
     window_max: float = 0.95
     noise_source: NoiseSource = "random"
     search: SearchConfig = field(default_factory=SearchConfig)

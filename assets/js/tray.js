@@ -74,7 +74,7 @@ export function addButton(id) {
 /** The bar at the foot of a page, there while something is to be compared. Its records are named as soon as they are known. */
 export function mountTray() {
   const list = h('ol'), note = h('p', {class: 'note', role: 'status'});
-  const go = h('a', {class: 'go'}), empty = h('button', {type: 'button', class: 'empty', onclick: clear}, 'Clear');
+  const go = h('a', {class: 'go'}), empty = h('button', {type: 'button', class: 'clear', onclick: clear}, 'Clear');
   const node = h('aside', {class: 'lab-tray', 'aria-label': 'To be compared', hidden: true}, list, note, h('div', {class: 'does'}, empty, go));
   const names = new Map();
   let now = [];

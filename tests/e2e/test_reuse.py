@@ -169,7 +169,7 @@ def test_settings_are_copied_as_a_command_and_as_python(allowed: Page, weighted:
     words = shlex.split(allowed.evaluate("navigator.clipboard.readText()"))
     assert from_dict(read_search(_parser().parse_args(words[3:]))) == WEIGHTED
     allowed.get_by_role("button", name="Copy as Python").click()
-    allowed.wait_for_function("navigator.clipboard.readText().then(text => text.startsWith('from core'))")
+    allowed.wait_for_function("async () => (await navigator.clipboard.readText()).startsWith('from core')")
     made: dict[str, Any] = {"__name__": "copied"}
     exec(allowed.evaluate("navigator.clipboard.readText()"), made)
     assert made["config"] == WEIGHTED
