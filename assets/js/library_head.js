@@ -11,7 +11,7 @@ export function makeHead({backup, more}) {
   const many = h('span', {class: 'many', role: 'status'});
   const parallel = h('a', {class: 'plain'}, icon('lines'), 'Parallel coordinates');
   const copy = h('button', {type: 'button', class: 'plain writes', onclick: () => explainBackup(backup)}, icon('download'), 'Back up');
-  const node = h('header', {class: 'library-head'}, h('h1', {}, 'Library'), many, h('span', {class: 'gap'}), parallel, more, copy);
+  const node = h('header', {class: 'page-head-library'}, h('h1', {}, 'Library'), many, h('span', {class: 'gap'}), parallel, more, copy);
   return {
     node,
     draw({total, filters}) {
