@@ -48,11 +48,15 @@ def name_of_step(step: int) -> str:
 
 @dataclass(frozen=True)
 class Orders:
-    """What to do now. `consumed` maps a command's id to why it was refused, or to None where it was followed."""
+    """What to do now. `consumed` maps a command's id to why it was refused, or to None where it was followed.
+
+    `stepping`: a step waits for the next event, which will pause the session; nothing beyond it is worth computing.
+    """
 
     action: Literal["run", "pause", "cancel"]
     consumed: dict[int, str | None]
     elites: tuple[int, ...] | None = None
+    stepping: bool = False
 
 
 def position_of(events: Iterable[JobEvent]) -> Position:
@@ -92,7 +96,8 @@ def read_orders(commands: Sequence[Command], position: Position, num_candidates:
     action, done = _stop(waiting, moved)
     if refused_step and not (moved or waiting or continued):
         action = "pause"
-    return Orders(action, consumed | {command.id: None for command in done}, elites)
+    stepping = action == "run" and any(command.kind == "step" and command not in done for command in waiting)
+    return Orders(action, consumed | {command.id: None for command in done}, elites, stepping)
 
 
 def elites_problem(payload: dict[str, Any], position: Position, num_candidates: int) -> str | None:

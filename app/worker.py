@@ -1,6 +1,7 @@
 """The worker: takes jobs of a lane, runs the engine, records every event, and obeys commands between two of them.
 
-Everything that must survive is in the database before the next event is asked for, so a worker may die at any moment.
+Everything that must survive is in the database, in the engine's order, so a worker may die at any moment. A search is
+one event ahead of what is recorded: writing takes a tenth of computing, and the two need not wait for each other.
 """
 
 import logging
@@ -9,8 +10,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -26,7 +29,7 @@ from app.toolbox import Resident, Toolbox, torch_toolbox
 from app.trained import with_trained
 from core.config import ExploreConfig
 from core.errors import LabError
-from core.events import ArmFinished, ExploreEvent, IterationScored, SessionFinished, SessionStarted, StepCommitted
+from core.events import ArmFinished, ExploreEvent, IterationScored, SessionFinished, StepCommitted
 from storage import jobs, sessions
 from storage.artifacts import Artifacts
 from storage.checkpoints import Checkpoints
@@ -129,27 +132,38 @@ class Worker:
         self.toolbox.set_threads(config.threads)
         model, rewards = self.resident.model(config.model), self.resident.rewards(config.rewards)
         note_origin(self.database, claim.record_id, self.toolbox.device, config.threads)
-        state = recorder.state(self.toolbox.to_tensor)
-        with closing(self.toolbox.explore(config, model, rewards, state=state)) as events:
-            event: ExploreEvent | None = next(events, None)
-            if isinstance(event, SessionStarted) and any(past.kind == "session" for past in history):
-                event = next(events, None)  # an earlier attempt recorded it; to do so again would look like progress
+        known = any(past.kind == "session" for past in history)  # its start: told again it would look like progress
+        events = self._engine(recorder, model, rewards, known=known)
+        with ThreadPoolExecutor(1, "recording") as aside:
+            event = next(events, None)
             while event is not None:
                 position = position.after(*place_of(event))
-                orders, asked = self._record(recorder, claim, event, position)
+                recording = aside.submit(self._record, recorder, claim, event, position)
+                alone = stop.is_set() or orders.stepping or isinstance(event, SessionFinished)
+                ahead = None if alone else next(events, None)
+                orders, asked = recording.result()
                 if orders.action != "run" or isinstance(event, SessionFinished):
                     return
-                if stop.is_set():
+                if ahead is None and stop.is_set():
                     with self.database.write() as tx:
                         jobs.release(tx, claim)
                     return
                 if asked:
                     self._finish_beside(config, stop)
-                try:
-                    event = events.send(orders.elites)
-                except StopIteration:
-                    event = None
+                if orders.elites is not None:  # chosen by hand: what was computed ahead came from others
+                    events.close()
+                    events, ahead = self._engine(recorder, model, rewards, known=True), None
+                event = next(events, None) if ahead is None else ahead
         raise LabError("the engine stopped before the session was finished")
+
+    def _engine(
+        self, recorder: Recorder, model: Any, rewards: Mapping[str, Any], *, known: bool
+    ) -> Generator[ExploreEvent, Any, None]:
+        """The engine from where the stored session stands; without its start where that is `known`."""
+        events = self.toolbox.explore(recorder.config, model, rewards, state=recorder.state(self.toolbox.to_tensor))
+        if known:
+            next(events)
+        return events
 
     def _finish_beside(self, config: ExploreConfig, stop: threading.Event) -> None:
         """Between two events of a session: the roll-outs on its model that somebody waits for.

@@ -39,7 +39,7 @@ class TrainConfig:
     model: str = "shapes-sd3"
     seed: int = 0
     threads: int = 1
-    epochs: int = 120
+    epochs: int = 240
     prompt_set: str = "shapes-train"
     prompts: tuple[str, ...] = ()
     eval_prompts: int = 120
@@ -69,7 +69,7 @@ class TrainConfig:
     lora_rank: int = 8
     lora_alpha: float = 16.0
     ema: bool = True
-    ema_decay: float = 0.98
+    ema_decay: float = 0.95
     micro_batch: int = 48
     gradient_checkpointing: bool = False
     eval_every: int = 40

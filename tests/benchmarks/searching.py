@@ -34,6 +34,7 @@ class Calls:
 
     velocity: list[tuple[Any, ...]] = field(default_factory=list)
     decode: list[Tensor] = field(default_factory=list)
+    preview: list[Tensor] = field(default_factory=list)
     reward: list[tuple[str, Tensor, list[str]]] = field(default_factory=list)
 
 
@@ -54,6 +55,10 @@ class Listening:
         self._calls.decode.append(latents)
         return self._model.decode(latents)
 
+    def preview(self, latents: Tensor) -> Tensor:
+        self._calls.preview.append(latents)
+        return self._model.preview(latents)
+
 
 class ListeningReward:
     """The same for a reward."""
@@ -69,8 +74,9 @@ class ListeningReward:
 def search_overhead() -> dict[str, Any]:
     """A default search through the worker, from claim to last committed row with pictures encoded, over its bare calls.
 
-    The bare calls are the same velocities, decodes and rewards on the same inputs, each in the micro-batches that are
-    fastest for it here. They are timed in turns; the ratio is the median over pairs. Target: at most 1.10.
+    The bare calls are the same velocities, decodes (those of guesses along the way too) and rewards on the same inputs,
+    each in the micro-batches that are fastest for it here. They are timed in turns; the ratio is the median over pairs.
+    Target: at most 1.10.
     """
     config = ExploreConfig(PROMPT, arms=())
     torch.set_num_threads(config.threads)
@@ -129,6 +135,8 @@ def _bare(
         for latents in calls.decode:
             for part in latents.split(sizes["decode"]):
                 model.decode(part)
+        for latents in calls.preview:
+            model.preview(latents)
 
     def scores() -> None:
         for name, images, prompts in calls.reward:
@@ -143,6 +151,7 @@ def _fastest(model: FlowModel, rewards: dict[str, Reward], calls: Calls) -> dict
     few = Calls(
         sorted(calls.velocity, key=lambda call: -len(call[0]))[:FEW],
         sorted(calls.decode, key=lambda latents: -len(latents))[:FEW],
+        [],
         sorted(calls.reward, key=lambda call: -len(call[1]))[:FEW],
     )
     widest = len(few.decode[0])

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from app.recorder import Recorder
+from app.orders import Position
+from app.recorder import Recorder, place_of
 from app.services import Lab
 from app.settings import Settings
 from app.worker import Worker
 from core.config import from_dict, to_dict
+from core.events import ArmFinished, ExploreEvent
 from storage import jobs, sessions
 from tests.fakes import fake_explore, fake_reward, fake_toolbox
 
@@ -43,8 +45,17 @@ def start(lab: Lab, **changes: Any) -> str:
 
 
 def worker(lab: Lab, before: Callable[[str], None] = lambda name: None, **options: Any) -> Worker:
+    """`before` is called with a search's event before it is recorded, and before a candidate is rolled out."""
     reward = options.pop("reward", fake_reward)
-    return Worker(lab.database, lab.artifacts, fake_toolbox(before, reward), **options)
+
+    class Told(Worker):
+        def _record(self, recorder: Recorder, claim: jobs.Claim, event: ExploreEvent, position: Position) -> Any:
+            named = (event.arm,) if isinstance(event, ArmFinished) else place_of(event)
+            before(" ".join(str(part) for part in named if part is not None))
+            return super()._record(recorder, claim, event, position)
+
+    rolled = fake_toolbox(lambda name: before(name) if name.startswith("finish ") else None, reward)
+    return Told(lab.database, lab.artifacts, rolled, **options)
 
 
 def shown(lab: Lab, record_id: str) -> dict[str, Any]:
@@ -69,7 +80,7 @@ def undisturbed(lab: Lab, **changes: Any) -> dict[str, Any]:
 
 
 def at(place: str, act: Callable[[], None]) -> Callable[[str], None]:
-    """Do something once, just before the engine yields the event of that name."""
+    """Do something once, just before the event of that name is recorded."""
     left = [place]
 
     def before(name: str) -> None:
@@ -189,6 +200,31 @@ def test_elites_chosen_by_a_person_change_what_follows_and_survive_a_pause(lab: 
     assert science(shown(lab, again)) == chosen
 
 
+def test_the_engine_is_one_event_ahead_but_not_of_a_step(lab: Lab) -> None:
+    record_id = start(lab)
+    computed: list[str] = []
+    ahead = Worker(lab.database, lab.artifacts, fake_toolbox(computed.append, fake_reward))
+    lab.command(record_id, "pause")
+    assert ahead.run_one() is False and computed == []
+    for place in ("step 0", "step 1"):
+        lab.command(record_id, "step")
+        assert ahead.run_one() and computed.pop() == place and computed == []
+    recorded: list[list[str]] = []
+    record = ahead._record
+
+    def late(recorder: Recorder, claim: jobs.Claim, event: ExploreEvent, position: Position) -> Any:
+        deadline = time.monotonic() + 30
+        while len(computed) < len(recorded) + 2 and computed[-1:] != ["finished"] and time.monotonic() < deadline:
+            time.sleep(0.001)
+        recorded.append(list(computed))
+        return record(recorder, claim, event, position)
+
+    ahead._record = late  # type: ignore[method-assign]
+    lab.command(record_id, "continue")
+    assert ahead.run_one() and shown(lab, record_id)["state"] == "succeeded"
+    assert [len(names) for names in recorded[:5]] == [2, 3, 4, 5, 6], "each waits for the next to be computed"
+
+
 @pytest.mark.parametrize("elites", [[], [0, 0], [5], [-1], [True], ["0"], None, [0.5]])
 def test_elites_that_cannot_be_are_refused_and_change_nothing(lab: Lab, elites: Any) -> None:
     expected = undisturbed(lab)
@@ -230,7 +266,8 @@ def test_stopping_the_worker_records_the_event_under_way_and_requeues(lab: Lab) 
     one = worker(lab, at("iteration 5 2", stop.set))
     one.run(stop)
     view = shown(lab, record_id)
-    assert view["job"]["status"] == "pending" and view["iterations"][-1]["iteration"] == 2
+    last = view["iterations"][-1]["iteration"]
+    assert view["job"]["status"] == "pending" and last in (2, 3), "3 where it was being computed already"
     assert worker(lab).run_one()
     assert science(shown(lab, record_id)) == expected
 
