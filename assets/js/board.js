@@ -14,6 +14,7 @@ import {makePopover} from './popover.js';
 import {makeSignal} from './signal.js';
 
 const IN_A_LINE = 8, IN_MANY_LINES = 10, POOLED = 80;
+const idly = window.requestIdleCallback || (work => setTimeout(work, 200)), notIdly = window.cancelIdleCallback || clearTimeout;
 
 /** `acts`: move(place), enlarge(items, key, moved), finish(places), follow(), choose(row), tick(candidate), keep(then), leave(), help(). */
 export function makeBoard(acts) {
@@ -29,7 +30,7 @@ export function makeBoard(acts) {
   legend.after(signal.node);
   node.append(chooser.node, parts.help, popover.node);
   const opened = new Set(), pool = makePool();
-  let now = null, sort = 'index', marked = [], pinned = false, chosen = '';
+  let now = null, sort = 'index', marked = [], pinned = false, chosen = '', idle = 0;
 
   const open = key => acts.enlarge(galleryItems(now, sort), key);
   const step = by => acts.move({step: now.cursor.step + by});
@@ -105,14 +106,31 @@ export function makeBoard(acts) {
     chooser.draw(state);
     decorate();
     mark(cursor);
+    warm();
   }
+
+  /** Rows of the steps beside, made one at a time while nothing else is to be done, so that a first look at them is as quick as a second. */
+  function warm() {
+    const {view, cursor} = now, beside = [1, -1].flatMap(by => iterationsOf(view, cursor.step + by)).filter(detailed);
+    const next = () => {
+      const row = beside.shift();
+      if (!row || beside.length >= POOLED / 2) return;
+      for (const image of pooled(shown(row)).querySelectorAll('img')) image.loading = 'eager'; // it is not in the page: lazily it would wait
+      idle = idly(next);
+    };
+    notIdly(idle);
+    idle = idly(next);
+  }
+
+  const shown = row => rowItem(now.view, row, sort, opened.has(rowKey(row)));
+  const pooled = item => pool(item, () => makeRow(item, {unfold}));
 
   function drawRows(found) {
     const {view, cursor} = now, k = view.config.search.num_candidates;
-    const items = [...found.map(row => (detailed(row) ? rowItem(view, row, sort, opened.has(rowKey(row))) : {row: null, iteration: row.iteration, empty: sizeOf(row), loading: true})),
+    const items = [...found.map(row => (detailed(row) ? shown(row) : {row: null, iteration: row.iteration, empty: sizeOf(row), loading: true})),
       ...toCome(view, cursor.step, found.length), ...usedNoise(view, cursor.step), ...(found.length ? [] : [unsearched(view, cursor.step)])];
     keyed(rows, items, item => `${cursor.step}/${item.row ? item.row.iteration : item.iteration}`,
-      item => (item.why ? plainRow(item) : item.used ? usedRow(item, () => open('used')) : item.empty ? emptyRow(item) : pool(item, () => makeRow(item, {unfold}))));
+      item => (item.why ? plainRow(item) : item.used ? usedRow(item, () => open('used')) : item.empty ? emptyRow(item) : pooled(item)));
     const values = found.filter(detailed).flatMap(row => row.total).filter(value => value !== null);
     const low = Math.min(...values), high = Math.max(...values);
     for (const child of rows.children) child.labScale?.(low, high);

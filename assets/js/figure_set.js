@@ -2,7 +2,7 @@
 // numbers come in, and only once they can be seen. What was seen and has changed since is marked as out of date while it is
 // off screen, and drawn anew once nothing changes any more. The latest answer wins.
 
-const SETTLE = 90, PACE = 1000, CALM = 2000; // milliseconds: after a move to another place; between two drawings of growing numbers; off screen
+const SETTLE = 250, PACE = 1000, CALM = 2000; // milliseconds: after a move to another place; between two drawings of growing numbers; off screen
 
 /**
  * `charts` within `node`. `ask(dark)` resolves to figures by name; `place()` names what they would show, null for nothing
@@ -25,11 +25,11 @@ export function makeFigureSet({node, charts, ask, place, fresh, cursor, came = (
       if (asked.key && now !== asked.key) calm = setTimeout(load, CALM);
       return;
     }
-    if (now === asked.key || now === asked.due) return;
     const moved = here() !== asked.place;
-    if (asked.due && !moved) return; // the numbers are asked for already, and will be the newest
-    clearTimeout(asked.timer);
-    asked.due = now;
+    if (now !== asked.key && asked.due && !moved) return; // the numbers are asked for already, and will be the newest
+    clearTimeout(asked.timer); // who goes on moving, or comes back to what is drawn, asks for nothing
+    asked.due = now === asked.key ? '' : now;
+    if (!asked.due) return;
     asked.timer = setTimeout(load, moved ? (asked.key ? SETTLE : 0) : Math.max(0, asked.at + PACE - Date.now()));
   }
 

@@ -7,6 +7,7 @@ import {bestOf, keptByHand, orderOf, rankOf, sizeOf} from './view.js';
 /** More candidates than this are folded to the FOLDED highest of them, which the row says. */
 export const FOLD_OVER = 40;
 export const FOLDED = 20;
+const SMALL = 256; // pixels wide
 
 export const NUMBERS = [
   ['centre', 'How far from 0 the candidates\u2019 common centre lies, as a share of a real noise\u2019s size (its length over \u221ad): 0 at the start. A mean of several noises is shorter than each of them.'],
@@ -54,8 +55,13 @@ function candidate(row, index, best) {
     broken ? 'its reward is not a number' : `reward ${number(value)}, rank ${rank} of ${sizeOf(row)}`, elite && 'kept', best && 'highest'];
   return h('button', {type: 'button', role: 'gridcell', tabindex: -1, id: `candidate-${row.step}-${row.iteration}-${index}`, data: {candidate: index},
     class: ['candidate', elite && 'elite', best && 'best', broken && 'broken'].filter(Boolean).join(' '), 'aria-label': label.filter(Boolean).join(', ')},
-  h('span', {class: 'frame'}, picture(row.images[index], '', sizeOf(row) > 16 ? {loading: 'lazy'} : {}), best ? h('span', {class: 'star', 'aria-hidden': 'true'}, '\u2605') : null),
+  h('span', {class: 'frame'}, picture(row.images[index], '', {onload: smallAtOnce, ...(sizeOf(row) > 16 ? {loading: 'lazy'} : {})}), best ? h('span', {class: 'star', 'aria-hidden': 'true'}, '\u2605') : null),
   h('span', {class: 'reward'}, broken ? 'no number' : number(value)));
+}
+
+/** A small picture that is here is decoded with the frame that shows it; later would be a second drawing of its row. */
+function smallAtOnce({target}) {
+  if (target.naturalWidth <= SMALL) target.decoding = 'sync';
 }
 
 /** An iteration that is still to come, or one whose pictures are on their way: it holds the place. */
