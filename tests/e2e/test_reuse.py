@@ -169,9 +169,13 @@ def test_settings_are_copied_as_a_command_and_as_python(allowed: Page, weighted:
     words = shlex.split(allowed.evaluate("navigator.clipboard.readText()"))
     assert from_dict(read_search(_parser().parse_args(words[3:]))) == WEIGHTED
     allowed.get_by_role("button", name="Copy as Python").click()
-    allowed.wait_for_function("async () => (await navigator.clipboard.readText()).startsWith('from core')")
+    for _ in range(200):  # a function to wait for would be taken as true by the promise that it returns
+        code = allowed.evaluate("navigator.clipboard.readText()")
+        if code.startswith("from core"):
+            break
+        allowed.wait_for_timeout(50)
     made: dict[str, Any] = {"__name__": "copied"}
-    exec(allowed.evaluate("navigator.clipboard.readText()"), made)
+    exec(code, made)
     assert made["config"] == WEIGHTED
 
 

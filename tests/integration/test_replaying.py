@@ -3,7 +3,7 @@
 import io
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from app.replay_command import replay_here
 from app.replay_words import sentences
 from app.replaying import queue_replay
 from app.services import Lab
+from app.worker import Worker
 from core.errors import LabError
 from core.events import IterationScored
 from storage import jobs
@@ -195,6 +196,11 @@ def test_the_worker_checks_what_a_page_asks_for(lab: Lab, monkeypatch: pytest.Mo
     assert client.get("/lab/api/sessions/nobody/replay").status_code == 404
 
 
+def replayer(lab: Lab, before: Callable[[str], None]) -> Worker:
+    """A worker that calls `before` with the name of each event that is computed once more."""
+    return Worker(lab.database, lab.artifacts, fake_toolbox(before))
+
+
 def test_a_check_is_cancelled_and_goes_back_to_the_queue(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.replaying.check_usable", lambda tx, record_id: None)
     record_id = start(lab, num_steps=4)
@@ -202,11 +208,11 @@ def test_a_check_is_cancelled_and_goes_back_to_the_queue(lab: Lab, monkeypatch: 
     stop = threading.Event()
     with lab.database.write() as tx:
         queue_replay(tx, record_id)
-    assert worker(lab, at("step 2", stop.set)).run_one(stop)
+    assert replayer(lab, at("step 2", stop.set)).run_one(stop)
     with lab.database.read() as tx:
         assert latest_replay(tx, record_id)["status"] == "pending"
         job = next(one for one in lab.queue()["jobs"] if one["kind"] == jobs.REPLAY)
-    assert worker(lab, at("step 2", lambda: lab.cancel_job(job["job_id"]))).run_one()
+    assert replayer(lab, at("step 2", lambda: lab.cancel_job(job["job_id"]))).run_one()
     with lab.database.read() as tx:
         told = latest_replay(tx, record_id)
     assert (told["status"], told["result"]) == ("cancelled", None)

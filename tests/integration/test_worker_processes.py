@@ -91,7 +91,7 @@ def test_five_kills_at_random_moments_change_nothing(lab: Lab, supervise: Callab
 
 def test_a_job_that_kills_every_worker_is_failed_at_last(lab: Lab, supervise: Callable[..., Supervisor]) -> None:
     deadly, stop = start(lab, seed=1), threading.Event()
-    worker(lab, at("step 3", stop.set)).run(stop)
+    worker(lab, at("step 2", stop.set)).run(stop)  # step 3 may be under way, and is then recorded
     harmless = start(lab, seed=2, num_steps=3, arms=[])
     with lab.database.write() as tx:
         tx.execute(tables.jobs.update().where(tables.jobs.c.record_id == deadly).values(lost=jobs.MAX_LOST - 2))
