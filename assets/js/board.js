@@ -185,9 +185,10 @@ export function makeBoard(acts) {
 
   /** The cursor moved: mark its place, and unfold the row if it is folded away there. */
   function mark(cursor, seen = false) {
+    const key = `${cursor.step}/${cursor.iteration}`, row = [...rows.children].find(one => one.labKey === key && one.labCells);
+    if (seen && row && now.cursor === cursor && row.labCells.get(cursor.candidate) === marked[1]) return reveal(); // just drawn there
     for (const one of marked) one.classList.remove('at');
     marked[0]?.labDots.mark(null);
-    const key = `${cursor.step}/${cursor.iteration}`, row = [...rows.children].find(one => one.labKey === key && one.labCells);
     if (row && !row.labCells.has(cursor.candidate)) {
       opened.add(key);
       return draw({...now, cursor});
@@ -198,10 +199,11 @@ export function makeBoard(acts) {
     row?.labDots.mark(cursor.candidate);
     if (row) rows.setAttribute('aria-activedescendant', marked[1].id);
     else rows.removeAttribute('aria-activedescendant');
-    if (seen && row) marked[1].scrollIntoView({block: 'nearest', inline: 'nearest'});
     inspector.draw(now);
-    return undefined;
+    return seen && row ? reveal() : undefined;
   }
+
+  const reveal = () => marked[1].scrollIntoView({block: 'nearest', inline: 'nearest'});
 
   /** The cursor has moved to another step; the next drawing shows it. */
   function stand(cursor) {
