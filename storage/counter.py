@@ -21,12 +21,18 @@ _RAISED = (
 
 
 def advance(tx: Session, record_id: str) -> int:
-    """Raise a record's counter and return it. The record is locked until the transaction ends, so numbers appear in
-    order."""
-    number = tx.scalar(_RAISED, {"of": checked_id(record_id)})
-    if number is None:
-        raise missing(record_id)
-    return int(number)
+    """Raise a record's counter, once in a transaction, and return it.
+
+    The record is locked until the transaction ends, so numbers appear in order; and all that one transaction changes
+    appears at once, so one number serves it all.
+    """
+    raised = tx.info.setdefault(advance, {})
+    if record_id not in raised:
+        number = tx.scalar(_RAISED, {"of": checked_id(record_id)})
+        if number is None:
+            raise missing(record_id)
+        raised[record_id] = int(number)
+    return int(raised[record_id])
 
 
 def last_seq(tx: Session, record_id: str) -> int:

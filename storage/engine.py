@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One consistent look; writing in it is an error. Keep it short: on SQLite it holds up writers."""
-        with Session(self.engine.execution_options(**{_MODE: "read"}), autoflush=False) as tx:
+        with Session(self._modes["read"], autoflush=False) as tx:
             yield tx
 
     @contextmanager
@@ -59,9 +60,13 @@ class Database:
         """
         if self.sealed is not None:
             raise ReadOnly(self.sealed)
-        with Session(self.engine.execution_options(**{_MODE: "write"}), autoflush=False) as tx, tx.begin():
+        with Session(self._modes["write"], autoflush=False) as tx, tx.begin():
             tx.connection()  # begins now, not at the first statement
             yield tx
+
+    @cached_property
+    def _modes(self) -> dict[str, Engine]:
+        return {mode: self.engine.execution_options(**{_MODE: mode}) for mode in ("read", "write")}
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -216,7 +221,9 @@ def _sqlite_engine(url: URL, create: bool) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         mode = connection.get_execution_options().get(_MODE)
-        connection.exec_driver_sql(f"PRAGMA query_only = {int(mode == 'read')}")
+        if connection.info.get(_MODE) != mode:  # what the connection was left in: a search only writes
+            connection.exec_driver_sql(f"PRAGMA query_only = {int(mode == 'read')}")
+            connection.info[_MODE] = mode
         connection.exec_driver_sql("BEGIN IMMEDIATE" if mode == "write" else "BEGIN")
 
     return engine
