@@ -2,7 +2,7 @@
 
 The captions of `core.shapes.evaluate` (500, two pictures each, 20 steps unless others are asked for), drawn with and
 without the adapter from the same starting noise and checked by the exact verifier. No fine-tune on `shapes-train` ever
-saw one of these captions.
+saw one of these captions. `--fresh SEED` judges on a draw that no choice of settings has looked at.
 Intervals are bootstrapped over different captions, so that one asked for often does not count as many.
 """
 
@@ -21,6 +21,7 @@ from core.grpo.sampling import fixed_noise, pictures
 from core.models.adapters import load_adapter
 from core.models.protocol import FlowModel
 from core.models.registry import MODELS, load_model
+from core.prompts import SHAPES_TRAIN, prompt_set
 from core.shapes.evaluate import SEEDS, STEPS
 from core.shapes.scenes import TASKS, Caption, evaluation_captions
 from core.shapes.verifier import verify
@@ -29,13 +30,33 @@ BATCH = 48
 MEASURES = ("strict", "partial")
 
 
-def verdicts(model: FlowModel, captions: Sequence[Caption], guidance_scale: float, steps: int = STEPS) -> np.ndarray:
-    """Strict and partial verdicts (captions, seeds, 2) of the model's pictures by the ODE."""
+def captions_of(count: int, fresh: int | None = None) -> list[Caption]:
+    """The evaluation's captions; with `fresh` as many of another draw, in the same shares, none of them trained on.
+
+    Four of the six tasks have so few captions that most come again; there, what is new is the starting noise.
+    """
+    if fresh is None:
+        return evaluation_captions(count)
+    trained = set(prompt_set(SHAPES_TRAIN))
+    drawn = [one for one in evaluation_captions(8 * count, fresh) if one.text() not in trained]
+    by_task = [iter([one for one in drawn if one.task == task]) for task in TASKS]
+    return [next(by_task[i % len(TASKS)]) for i in range(count)]
+
+
+def verdicts(
+    model: FlowModel,
+    captions: Sequence[Caption],
+    guidance_scale: float,
+    steps: int = STEPS,
+    fresh: int | None = None,
+) -> np.ndarray:
+    """Strict and partial verdicts (captions, seeds, 2) of its pictures by the ODE; `fresh` names other noises."""
+    noises = "evaluate" if fresh is None else f"evaluate afresh {fresh}"
     told = {text: model.encode(text, guidance_scale) for text in dict.fromkeys(one.text() for one in captions)}
     conditionings = [told[caption.text()] for caption in captions]
     found = []
     for seed in SEEDS:
-        starts = fixed_noise(tuple(model.latent_shape), "evaluate", range(len(captions)), seed)
+        starts = fixed_noise(tuple(model.latent_shape), noises, range(len(captions)), seed)
         pixels = pictures(model, conditionings, starts, model.sigmas(steps), BATCH)
         images = (pixels * 255).round().clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy()
         found.append([verify(image, caption) for image, caption in zip(images, captions, strict=True)])
@@ -91,6 +112,7 @@ def judge(
     base_guidance: float | None = None,
     count: int = 500,
     steps: int | None = None,
+    fresh: int | None = None,
 ) -> dict[str, Any]:
     """Everything that the command prints. Guidance is the fine-tune's own unless given, else the model's usual one."""
     settings = _settings(folder)
@@ -100,10 +122,10 @@ def judge(
     base_guidance = guidance_scale if base_guidance is None else base_guidance
     steps = STEPS if steps is None else steps
     adapter = adapter_folder(folder, raw=raw)
-    captions, model = evaluation_captions(count), load_model(name)
-    before = verdicts(model, captions, base_guidance, steps)
+    captions, model = captions_of(count, fresh), load_model(name)
+    before = verdicts(model, captions, base_guidance, steps, fresh)
     load_adapter(model, adapter)
-    after = verdicts(model, captions, guidance_scale, steps)
+    after = verdicts(model, captions, guidance_scale, steps, fresh)
     return {
         "adapter": str(adapter),
         "model": name,
@@ -112,6 +134,7 @@ def judge(
         "captions": count,
         "seeds": len(SEEDS),
         "steps": steps,
+        "fresh": fresh,
         **compared(before, after, captions),
     }
 
@@ -143,6 +166,7 @@ def main() -> None:
     parser.add_argument("--base-guidance", type=float, help="of the model without the adapter, where it should differ")
     parser.add_argument("--captions", type=int, default=500)
     parser.add_argument("--steps", type=int, help=f"of the sampler (default: {STEPS})")
+    parser.add_argument("--fresh", type=int, metavar="SEED", help="other captions and other noise, drawn by this seed")
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
@@ -154,6 +178,7 @@ def main() -> None:
             base_guidance=asked.base_guidance,
             count=asked.captions,
             steps=asked.steps,
+            fresh=asked.fresh,
         )
     except LabError as error:
         parser.error(str(error))

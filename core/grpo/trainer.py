@@ -23,6 +23,7 @@ from core.grpo.judging import HeldOut
 from core.grpo.learning import Learner, trained_prompts
 from core.grpo.policy import Policy
 from core.grpo.scoring import Scorer
+from core.microbatch import is_out_of_memory
 from core.models.protocol import FlowModel
 from core.rewards.protocol import Reward
 from core.train_config import TrainConfig, config_hash, from_dict, to_dict, validate
@@ -255,7 +256,7 @@ def _averaged(name: str) -> str:
 def _told(error: BaseException) -> str:
     """An error in words, with what to do where memory ran out."""
     text = str(error) or type(error).__name__
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text:
+    if is_out_of_memory(error):
         return f"Memory ran out ({text.splitlines()[0][:200]}). Lower micro_batch, or turn on gradient_checkpointing."
     end = "" if text.endswith((".", "?", "!")) else "."
     return f"{text[:1].upper()}{text[1:]}{end}"

@@ -10,6 +10,7 @@ import torch
 from core.errors import ModelError
 from core.grpo import checkpoint, judge
 from core.grpo.policy import Policy
+from core.prompts import SHAPES_TRAIN, prompt_set
 from core.shapes.scenes import TASKS, evaluation_captions
 from core.train_config import TrainConfig, to_dict
 from tests import tiny
@@ -68,3 +69,23 @@ def test_an_adapter_is_judged_against_the_model_without_it(tmp_path, monkeypatch
 def test_a_folder_without_an_adapter_is_refused(tmp_path):
     with pytest.raises(ModelError, match="expected pytorch_lora_weights.safetensors in"):
         judge.judge(tmp_path)
+
+
+def test_a_fresh_draw_has_the_same_shares_and_nothing_that_was_trained_on():
+    """Another draw of the captions is what settings that were chosen on the usual ones are to be judged by."""
+    usual, fresh = judge.captions_of(120), judge.captions_of(120, fresh=101)
+    trained = set(prompt_set(SHAPES_TRAIN))
+    assert usual == evaluation_captions(120)
+    assert [one.task for one in fresh] == [one.task for one in usual]
+    assert not trained & {one.text() for one in fresh}
+    texts = [{one.text() for one in draw if one.task == "position"} for draw in (usual, fresh)]
+    assert len(texts[1] - texts[0]) > len(texts[1]) / 2  # of positions the world has enough
+
+
+def test_a_fresh_draw_starts_from_other_noise():
+    model = tiny.sd3_model()
+    starts = []
+    model.velocity = lambda latents, sigma, told: starts.append(latents.clone()) or torch.zeros_like(latents)
+    for fresh in (None, 101, 102):
+        judge.verdicts(model, CAPTIONS[:1], 1.0, steps=1, fresh=fresh)
+    assert not any(torch.equal(one, other) for one in starts for other in starts if one is not other)
