@@ -1,6 +1,7 @@
 // What a person does to records of the library, told in a sentence and undone where that can be.
-import {h, address} from './dom.js';
+import {h} from './dom.js';
 import {api} from './api.js';
+import {whereExported} from './export.js';
 import {confirmed} from './toast.js';
 import {size} from './train_words.js';
 import {add} from './tray.js';
@@ -75,7 +76,7 @@ export function makeActs({toast, leave, reload, update, looked}) {
       const left = add(records.map(record => record.id));
       if (left) toast.tell(`Six are compared at most: ${plural(left, 'record')} left out.`);
     },
-    exported: records => { location.href = address(`lab/api/export?ids=${records.map(record => encodeURIComponent(record.id)).join(',')}`); },
+    exported: records => { location.href = whereExported(records.map(one => one.id)); },
   };
 }
 

@@ -1,6 +1,7 @@
 // The head of a measurement: what is seen, what it is, where it stands, and the buttons that drive it.
 import {h, address} from './dom.js';
 import {driveButton} from './drive.js';
+import {exportLink} from './export.js';
 import {moment, stateWord, timeLeft} from './states.js';
 import {LIVE, modelTitle, plural} from './words.js';
 import {addButton} from './tray.js';
@@ -20,9 +21,9 @@ export function makeHead({titles, acts}) {
   const transport = h('div', {class: 'transport', role: 'group', 'aria-label': 'Drive the measurement'}, Object.values(buttons));
   const link = (title, words) => h('a', {class: 'chip', download: '', title}, words);
   const arrays = link('Guesses and truths of the finished rows as NumPy arrays', 'Arrays .npz'), table = link('Every sibling, a line each', 'Table .csv');
-  const beside = addButton(null);
+  const beside = addButton(null), bundle = exportLink('this measurement');
   const tools = h('div', {class: 'reuse', role: 'group', 'aria-label': 'Reuse this measurement'},
-    h('button', {type: 'button', class: 'chip', title: 'Fill the form with this measurement\u2019s settings', onclick: acts.use}, 'Use these settings'), arrays, table, beside);
+    h('button', {type: 'button', class: 'chip', title: 'Fill the form with this measurement\u2019s settings', onclick: acts.use}, 'Use these settings'), arrays, table, beside, bundle);
   const help = h('details', {class: 'help'}, h('summary', {}, 'What the numbers mean'), h('dl', {}, NUMBERS.map(([word, text]) => [h('dt', {}, word), h('dd', {}, text)])));
   const node = h('header', {class: 'head'}, h('div', {class: 'head-row'}, h('div', {class: 'about'}, h('div', {class: 'chip-line'}, chip, name), said, meta, tools), transport),
     progress, line, h('p', {class: 'lead-in'}, LEAD), help);
@@ -43,6 +44,7 @@ export function makeHead({titles, acts}) {
     progress.classList.toggle('idle', !active);
     line.textContent = statusOf(view, timeLeft(view.seconds_left));
     beside.labFor(view.id);
+    bundle.labFor([view]);
     for (const one of [arrays, table]) one.hidden = !view.rows_done;
     arrays.href = address(`lab/api/${pathOf(view)}/arrays.npz`);
     table.href = address(`lab/api/${pathOf(view)}/table.csv`);

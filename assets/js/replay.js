@@ -1,15 +1,15 @@
 // A session handed on as a zip, and checked: the lab computes it once more and says where, if anywhere, it parts.
 import {api} from './api.js';
-import {h, address, fill} from './dom.js';
-import {icon} from './icons.js';
+import {h, fill} from './dom.js';
+import {atRest, exportLink} from './export.js';
 import {sentence} from './words.js';
 
-const ENDED = ['succeeded', 'failed', 'cancelled', 'paused'], GOING = ['pending', 'running'], EVERY = 1500;
+const GOING = ['pending', 'running'], EVERY = 1500;
 const MARKS = {identical: '\u2713', close: '\u2248', parted: '\u2260', nothing: '\u2013'};
 
 /** Returns {buttons, node, draw({view})}: two buttons for the head of a session, and the line that says what came of a check. */
 export function makeReplay() {
-  const bundle = h('a', {class: 'chip', download: '', title: 'One zip with everything of this session; another lab takes it in on its page Library'}, icon('download'), 'Export');
+  const bundle = exportLink('this session');
   const check = h('button', {type: 'button', class: 'chip writes', title: 'Compute this session once more and compare every number that is stored of it', onclick: ask}, 'Check by computing again');
   const mark = h('span', {class: 'mark', 'aria-hidden': 'true'}), words = h('div', {class: 'words'});
   const node = h('div', {class: 'lab-replay', role: 'status', hidden: true}, mark, words);
@@ -48,13 +48,13 @@ export function makeReplay() {
   }
 
   function draw({view}) {
-    const another = view.id !== id, ended = ENDED.includes(view.state);
-    bundle.hidden = check.hidden = !ended;
+    const another = view.id !== id;
+    bundle.labFor([view]);
+    check.hidden = !atRest(view);
     if (another) {
       id = view.id;
       known = null;
       clearTimeout(timer);
-      bundle.href = address(`lab/api/export?ids=${encodeURIComponent(id)}`);
     }
     const newer = view.replay && (!known || view.replay.number > known.number || (view.replay.number === known.number && !known.verdict));
     if (another || newer) show(view.replay || null);

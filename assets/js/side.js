@@ -2,6 +2,7 @@
 // address is the state: which records, and where one looks.
 import {h, fill, keyed, address} from './dom.js';
 import {api} from './api.js';
+import {exportLink} from './export.js';
 import {openPage} from './page.js';
 import {sentence} from './words.js';
 import {makeHeads} from './side_heads.js';
@@ -23,7 +24,7 @@ function start() {
   const state = {ids: readIds(asked), data: null, place: placeFrom(asked)};
   if (!state.ids.length) state.ids = trayIds();
   const notices = h('div', {class: 'notices', role: 'status'}), said = h('div', {class: 'side-said'});
-  const files = h('div', {class: 'reuse', role: 'group', 'aria-label': 'Take it away'});
+  const files = h('div', {class: 'reuse', role: 'group', 'aria-label': 'Take it away'}), bundle = exportLink('these records');
   const heads = makeHeads({models: facts.models, letters: facts.letters, change});
   const sections = {session: makeSection('session', makeSessions({move})), train: makeSection('train', makeRuns({move})), reliability: makeSection('reliability', makeMeasures({move}))};
   const stage = h('div', {class: 'lab-session lab-made side-stage'}, h('header', {class: 'side-top'}, h('h1', {}, 'Compare'), files), notices, heads.node, said,
@@ -92,7 +93,9 @@ function start() {
     if (!data) return;
     const told = [...data.sentences, ...(ids.length === 1 ? ['Add another record to compare it with.'] : [])];
     fill(said, told.map(text => h('p', {class: 'note'}, text)));
-    fill(files, ids.length ? FILES.map(([file, words, title]) => h('a', {class: 'chip', title, download: '', href: fileOf(file, state)}, words)) : null);
+    const known = data.records.filter(one => one.deleted === false && ids.includes(one.id));
+    bundle.labFor(known.length === ids.length ? known : []); // of one that is gone, or in the trash, there is no zip
+    fill(files, ids.length ? [FILES.map(([file, words, title]) => h('a', {class: 'chip', title, download: '', href: fileOf(file, state)}, words)), bundle] : null);
     const several = Object.keys(data.sections).length > 1;
     for (const [kind, part] of Object.entries(sections)) part.draw(data.sections[kind] || null, state, several);
   }

@@ -1,6 +1,7 @@
 // The head of a fine-tune: what it is, where it stands, the buttons that drive it, and what can be taken away.
 import {h, fill, address} from './dom.js';
 import {driveButton} from './drive.js';
+import {exportLink} from './export.js';
 import {moment, stateWord, timeLeft} from './states.js';
 import {LIVE, modelTitle, plural} from './words.js';
 import {copyText} from './reuse.js';
@@ -24,9 +25,9 @@ export function makeHead({titles, acts}) {
   const lora = link('The trained weights, averaged where they are: diffusers\u2019 load_lora_weights reads them', 'LoRA .safetensors');
   const table = link('Every number of every epoch, a line an epoch', 'Metrics .csv'), config = link('All settings', 'Settings .json');
   const command = h('button', {type: 'button', class: 'chip', title: 'Copy the command that repeats this run in a terminal', onclick: event => copy(event.currentTarget)}, 'Copy as command line');
-  const beside = addButton(null);
+  const beside = addButton(null), bundle = exportLink('this fine-tune and its watched searches');
   const tools = h('div', {class: 'reuse', role: 'group', 'aria-label': 'Take it away'},
-    h('button', {type: 'button', class: 'chip', title: 'Fill the form with this run\u2019s settings', onclick: acts.use}, 'Use these settings'), lora, table, config, command, beside);
+    h('button', {type: 'button', class: 'chip', title: 'Fill the form with this run\u2019s settings', onclick: acts.use}, 'Use these settings'), lora, table, config, command, beside, bundle);
   const lead = h('p', {class: 'lead-in'});
   const help = h('details', {class: 'help'}, h('summary', {}, 'What this is, and what the numbers mean'), h('p', {}, LEAD), h('dl', {}, NUMBERS.map(([word, text]) => [h('dt', {}, word), h('dd', {}, text)])));
   const node = h('header', {class: 'head'}, h('div', {class: 'head-row'}, h('div', {class: 'about'}, chip, name, meta, tools), transport), progress, line, soon, said, lead, help);
@@ -43,6 +44,7 @@ export function makeHead({titles, acts}) {
   function draw({view, asked}) {
     now = view;
     beside.labFor(view.id);
+    bundle.labFor([view]);
     const mode = view.job && view.job.mode, active = LIVE.includes(view.state), paused = view.state === 'paused', {config: c} = view;
     chip.textContent = stateWord(view.state, mode);
     name.textContent = titleOf(view);

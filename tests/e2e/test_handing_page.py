@@ -1,5 +1,8 @@
 """Export, import and the check of a session, as a person meets them in a browser."""
 
+import json
+import re
+import zipfile
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from app.handing import write_bundle
 from storage.tables import arm_rewards
+from tests.e2e.fake_train import FakeRuns
 from tests.e2e.kept import Kept
 from tests.integration.handed import HOSTILE, filled, open_lab
 from tests.integration.test_worker import start, worker
@@ -69,6 +73,38 @@ def test_what_one_lab_exports_another_imports(
     assert page.evaluate("document.querySelectorAll('.records img[src=\"x\"]').length") == 0
     told.get_by_role("link").click()
     expect(page.locator(".prompt")).to_contain_text("a photo of a red circle", timeout=30_000)
+
+
+def test_every_head_has_the_same_export(page: Page, kept: Kept, address: str, record: str, tmp_path: Path) -> None:
+    """A session's, a measurement's and a fine-tune's own, and a comparison's of all that it shows."""
+    fine_tunes = FakeRuns(kept)
+    measured = kept.measurement(["a photo of a red circle"])
+    trained = fine_tunes.finished(epochs=2, eval_every=2, sample_every=2)
+    waiting = fine_tunes.queued(epochs=3)
+    pages = {
+        f"?session={record}": [record],
+        f"reliability?record={measured}": [measured],
+        f"train?record={trained}": [trained],
+        f"compare?ids={record},{measured},{trained}": [record, measured, trained],
+    }
+    for path, ids in pages.items():
+        page.goto(address + path)
+        button = page.locator(".reuse").get_by_role("link", name="Export", exact=True)
+        expect(button).to_have_attribute("title", re.compile("^One zip with everything of .*on its page Library$"))
+        with page.expect_download() as coming:
+            button.click()
+        coming.value.save_as(tmp_path / "bundle.zip")
+        with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
+            told = [one["id"] for one in json.loads(bundle.read("manifest.json"))["records"]]
+        assert set(ids) <= set(told), "and the searches that a fine-tune watched"
+    for path, told in {
+        f"train?record={waiting}": "Waiting",
+        f"compare?ids={trained},{waiting}": "Waiting",
+        f"compare?ids={trained},gone1": "There is no such record here",
+    }.items():
+        page.goto(address + path)
+        expect(page.locator(".train-stage .head, .side-head").last).to_contain_text(told)
+        expect(page.locator(".reuse").get_by_role("link", name="Export")).to_be_hidden()
 
 
 def test_a_file_that_is_no_bundle_is_refused_in_words(page_with_errors: Page, address: str, tmp_path: Path) -> None:
