@@ -18,7 +18,7 @@ from app.measure_flags import add_measure_flags, read_body
 from app.own_models import name_models
 from app.plugins import check_plugin, load_plugins
 from app.settings import EXPERIMENTS, RECORDED, read_settings
-from app.sweep_flags import add_sweep_flags
+from app.sweep_flags import FINE_TUNED, add_sweep_flags
 from app.train_flags import add_train_flags, read_train
 from core import config as settings
 from core.errors import ConfigError, LabError
@@ -28,7 +28,8 @@ DEMO_PROMPT = "a photo of a red circle left of a blue star"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    asked = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    asked = _parser(words).parse_args(words)
     try:
         if "plugin" in asked:
             load_plugins(asked.plugin, without_torch=asked.command == "serve")
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """For these `words`: which flags `sweep` has hangs on what it is to sweep."""
     parser = argparse.ArgumentParser(prog="python -m app", description="Noise Search Lab")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = _command(commands, "serve", _serve, "the pages and their worker")
@@ -135,8 +137,8 @@ def _parser() -> argparse.ArgumentParser:
     reliable.add_argument("--seed", type=int, default=0, help="of the bootstrap and the draws (default: 0)")
     reliable.add_argument("--json", action="store_true", help="JSON instead of a table; measuring, an object a line")
     add_measure_flags(reliable)
-    sweep = _command(commands, "sweep", _sweep, "one or two settings varied over prompts and seeds, as sessions")
-    add_sweep_flags(sweep)
+    sweep = _command(commands, "sweep", _sweep, "one or two settings of searches, or fine-tunes, varied over seeds")
+    add_sweep_flags(sweep, fine_tunes=FINE_TUNED in words)
     train = _command(commands, "train", _train, "one fine-tune here and now, with what it gained")
     add_train_flags(train)
     experiment = _command(commands, "experiment", _experiment, "fine-tunes compared over seeds; resumes where it was")

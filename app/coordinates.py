@@ -49,8 +49,8 @@ def _of_library(database: Database, asked: Mapping[str, str]) -> list[dict[str, 
 
 def _of_sweep(database: Database, record_id: str) -> list[dict[str, Any]]:
     with database.read() as tx:
-        hashes = {run.hash for run in from_plain(sweeps.sweep_row(tx, record_id).config).runs()}
-        known = sweeps.outcomes(tx, record_id, hashes)
+        config = from_plain(sweeps.sweep_row(tx, record_id).config)
+        known = sweeps.outcomes(tx, record_id, {run.key for run in config.runs()}, config.kind.name)
     return _with_numbers(database, [one.record_id for one in known.values()])
 
 

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import NotFound
-from storage import jobs, sessions
+from storage import jobs, sessions, sweeps
 from storage.engine import Database
+from storage.under_way import leave_runs
 from storage.views import record_row
 
 FOLDER = "searching"
@@ -57,5 +58,7 @@ def _end(database: Database, path: Path) -> str | None:
                 left = False
             if left:
                 sessions.set_state(tx, path.stem, "failed", KILLED)
+                if record_row(tx, path.stem).kind == sweeps.KIND:
+                    leave_runs(tx, path.stem, "failed", KILLED)
         path.unlink(missing_ok=True)
     return path.stem if left else None

@@ -1,4 +1,4 @@
-"""`sweep`: a sweep in this process, session after session, recorded as a worker's is, without the queue."""
+"""`sweep`: a sweep in this process, run after run, recorded as a worker's is, without the queue."""
 
 import json
 import sys
@@ -15,6 +15,7 @@ from app.sweeping import Sweep, run_sweep
 from app.sweeps import Sweeps
 from app.toolbox import Resident, Toolbox, torch_toolbox
 from core.errors import ConfigError
+from core.train_events import EpochFinished, TrainEvent
 from storage import sessions
 from storage.sweeps import Outcome
 from storage.under_way import leave_runs
@@ -49,11 +50,16 @@ def sweep_here(
             bar.update(1)
             if as_json:
                 values = {one.setting: one.values[at] for one, at in zip(config.axes, run.cell, strict=True)}
-                about = {"session": outcome.record_id, "state": outcome.state} if outcome else {}
-                place = {"prompt": config.prompts[run.prompt], "seed": run.seed, "values": values}
-                _tell(out, {"event": "run", "done": done, **place, **about})
+                about = {config.kind.column: outcome.record_id, "state": outcome.state} if outcome else {}
+                asked = {"prompt": config.prompts[run.prompt]} if config.prompts else {}
+                _tell(out, {"event": "run", "done": done, **asked, "seed": run.seed, "values": values, **about})
 
-        work = Sweep(lab.database, lab.artifacts, Resident(tools), record_id, lambda tx: "run", told=told)
+        def heard(event: TrainEvent) -> None:
+            if isinstance(event, EpochFinished):
+                bar.set_postfix_str(f"epoch {event.epoch}")
+
+        stored = (lab.database, lab.artifacts, lab.checkpoints)
+        work = Sweep(*stored, Resident(tools), record_id, told=told, heard=heard)
         try:
             run_sweep(work, config)
         except BaseException as error:

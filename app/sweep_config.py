@@ -1,29 +1,23 @@
-"""What a sweep is asked to do: a session's settings, one or two of them varied, over prompts and seeds. No torch."""
+"""What a sweep is asked to do: a base config, one or two of its settings varied, and seeds. No torch."""
 
 import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from app.prompt_sets import prompts_of
-from app.reuse import labelled, preset_of
-from app.settings import default_threads
+from app.sweep_kinds import SEARCHES, Config, Kind, kind_of
 from core import config as settings
-from core.config import PRESETS, ExploreConfig, SearchConfig, config_hash, preset_session
+from core.config import ExploreConfig
 from core.errors import ConfigError
+from storage.sweeps import key_of
 
-# What can be varied, in the order in which it is set: a preset decides settings that are varied beside it.
-SETTINGS: tuple[str, ...] = (
-    *("preset", "reward", "model", "num_steps", "guidance_scale", "step_kind", "noise_level"),
-    *("window_min", "window_max", "search_initial", "search.num_candidates", "search.num_iterations"),
-    *("search.elite_fraction", "search.reading", "search.result", "search.selection", "search.min_std"),
-    *("search.algorithm", "estimator", "estimator_steps", "reward_sum"),
-)
 MAX_AXES, MAX_VALUES, MAX_PROMPTS, MAX_SEEDS, MAX_RUNS = 2, 12, 100, 50, 400
-FIELDS = frozenset({"axes", "prompts", "set", "seeds", "base", "name"})
-_WORDS: dict[str, Any] = {"true": True, "yes": True, "false": False, "no": False, "usual": None}
+FIELDS = frozenset({"of", "axes", "prompts", "set", "seeds", "base", "name"})
+_WORDS: dict[str, Any] = {"true": True, "yes": True, "false": False, "no": False, "usual": None, "none": None}
 
 
 @dataclass(frozen=True)
@@ -36,76 +30,74 @@ class Axis:
 
 @dataclass(frozen=True)
 class Run:
-    """One session of a sweep: its cell (an index into each axis), the prompt's index, the seed, and what is run."""
+    """One run of a sweep: its cell (an index into each axis), the prompt's index, the seed, and what is run.
 
+    `words` tell it from the others of its prompt.
+    """
+
+    kind: Kind
     cell: tuple[int, ...]
     prompt: int
     seed: int
-    config: ExploreConfig
+    config: Any
+    words: str
 
-    @property
-    def hash(self) -> str:
-        """The digest under which the session is found wherever it was run."""
-        return config_hash(self.config)
+    @cached_property
+    def key(self) -> str:
+        """What the record is found by, wherever it was run: see `storage.sweeps.key_of`."""
+        return key_of(self.kind.name, self.kind.digest(self.config), vars(self.config))
 
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """`base` has everything that is not varied; its own prompt and seed are not used."""
+    """`base` has everything that is not varied, as plain values. A fine-tune's prompts are settings of it: a sweep of
+    such has none of its own.
+    """
 
-    prompts: tuple[str, ...]
+    kind: Kind
+    base: Mapping[str, Any]
     axes: tuple[Axis, ...]
-    base: ExploreConfig = field(default_factory=lambda: ExploreConfig("-"))
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...]
+    prompts: tuple[str, ...] = ()
 
     @property
     def num_runs(self) -> int:
         """Cells x prompts x seeds."""
         cells = len(list(self.cells()))
-        return cells * len(self.prompts) * len(self.seeds)
+        return cells * max(1, len(self.prompts)) * len(self.seeds)
 
     def cells(self) -> Iterator[tuple[int, ...]]:
         """Every cell, the first axis outermost."""
         return itertools.product(*(range(len(axis.values)) for axis in self.axes))
 
     def runs(self) -> list[Run]:
-        """Every session, a prompt and a seed of all cells before the next, so that a map fills evenly.
+        """Every run, a prompt and a seed of all cells before the next, so that a map fills evenly.
 
         Raises ConfigError where a combination cannot be run.
         """
         made = {cell: self._config(cell) for cell in self.cells()}
-        pairs = itertools.product(self.seeds, enumerate(self.prompts))
+        prompts: list[dict[str, Any]] = [{"prompt": prompt} for prompt in self.prompts] or [{}]
+        pairs = itertools.product(self.seeds, enumerate(prompts))
         return [
-            Run(cell, at, seed, replace(config, prompt=prompt, seed=seed))
+            Run(self.kind, cell, at, seed, replace(config, seed=seed, **prompt), f"{self._words(cell)}, seed {seed}")
             for seed, (at, prompt) in pairs
             for cell, config in made.items()
         ]
 
-    def _config(self, cell: tuple[int, ...]) -> ExploreConfig:
+    def _words(self, cell: tuple[int, ...]) -> str:
+        names = (axis.setting.removeprefix("search.").replace("_", " ") for axis in self.axes)
+        values = (value_text(axis.values[at]) for axis, at in zip(self.axes, cell, strict=True))
+        return ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
+
+    def _config(self, cell: tuple[int, ...]) -> Config:
         chosen = {axis.setting: axis.values[at] for axis, at in zip(self.axes, cell, strict=True)}
-        plain = settings.to_dict(self.base)
-        for name in SETTINGS:
-            if name in chosen:
-                plain = _with(plain, name, chosen[name])
+        plain = self.kind.changed(dict(self.base), chosen)
         try:
-            config = settings.from_dict(plain)
+            config: Config = self.kind.config(plain)
         except ConfigError as error:
             where = ", ".join(f"{name} {value_text(value)}" for name, value in chosen.items())
             raise ConfigError({name: f"with {where}: {text}" for name, text in error.problems.items()}) from None
-        return replace(config, search=labelled(config.search, preset_of(config.search.preset)))
-
-
-def _with(plain: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
-    """A plain config with one setting changed; what was climbed is watched where another reward is climbed."""
-    if name == "preset":
-        if not isinstance(value, str) or value not in PRESETS:
-            raise ConfigError({"preset": f"expected one of {', '.join(PRESETS)}, got {value!r:.60}"})
-        return plain | {"search": asdict(PRESETS[value])} | preset_session(value)
-    if name == "reward":
-        return plain | {"rewards": {value: 1.0, **{one: 0.0 for one in plain["rewards"] if one != value}}}
-    if name.startswith("search."):
-        return plain | {"search": plain["search"] | {name.removeprefix("search."): value}}
-    return plain | {name: value}
+        return config
 
 
 def read_value(text: str) -> Any:
@@ -129,41 +121,43 @@ def value_text(value: Any) -> str:
 def read_sweep(body: Mapping[str, Any]) -> SweepConfig:
     """Read and check everything: raises ConfigError with every problem, by the body's own field.
 
-    `axes` lists {setting, values}, `prompts` is a list or `set` names one, `seeds` a list or how many; `base` has
-    settings of a session that differ from the usual ones, its preset by name.
+    `of` is the kind of its runs, session (unless it is said) or train. `axes` lists {setting, values}; `prompts`, of
+    searches alone, is a list or `set` names one; `seeds` is a list or how many; `base` has settings that differ from
+    the usual ones, its preset by name.
     """
+    kind = kind_of(body.get("of", SEARCHES.name))
     problems = {str(name)[:60]: "is not a setting of a sweep" for name in body if name not in FIELDS}
     found: dict[str, Any] = {}
     readers = {"axes": _axes, "prompts": _prompts, "seeds": _seeds}
     for name, read in readers.items():
         try:
-            found[name] = read(body)
+            found[name] = read(body, kind)
         except ConfigError as error:
             problems |= error.problems
     if problems:
         raise ConfigError(problems)
-    config = SweepConfig(base=_base(body, found["axes"]), **found)
+    config = SweepConfig(kind, _base(body, kind, found["axes"]), **found)
     if config.num_runs > MAX_RUNS:
         raise ConfigError({"axes": f"expected at most {MAX_RUNS} runs, got {config.num_runs:,}"})
     config.runs()
     return config
 
 
-def _axes(body: Mapping[str, Any]) -> tuple[Axis, ...]:
+def _axes(body: Mapping[str, Any], kind: Kind) -> tuple[Axis, ...]:
     given = body.get("axes")
     if not isinstance(given, list | tuple) or not 1 <= len(given) <= MAX_AXES:
         raise ConfigError({"axes": f"expected one or two settings with their values, got {given!r:.60}"})
-    axes = tuple(_axis(one, f"axis-{at}") for at, one in enumerate(given))
+    axes = tuple(_axis(one, kind, f"axis-{at}") for at, one in enumerate(given))
     if len({axis.setting for axis in axes}) < len(axes):
         raise ConfigError({"axis-1": f"expected another setting than the first, got {axes[0].setting} twice"})
     return axes
 
 
-def _axis(given: Any, where: str) -> Axis:
+def _axis(given: Any, kind: Kind, where: str) -> Axis:
     plain = given if isinstance(given, Mapping) else {}
     setting, values = plain.get("setting"), plain.get("values")
-    if setting not in SETTINGS:
-        raise ConfigError({where: f"expected one of {', '.join(SETTINGS)}, got {setting!r:.60}"})
+    if setting not in kind.settings:
+        raise ConfigError({where: f"expected one of {', '.join(kind.settings)}, got {setting!r:.60}"})
     if not isinstance(values, list | tuple) or not 1 <= len(values) <= MAX_VALUES:
         raise ConfigError({where: f"expected 1 to {MAX_VALUES} values of {setting}, got {values!r:.60}"})
     read = tuple(read_value(one) if isinstance(one, str) else one for one in values)
@@ -175,8 +169,12 @@ def _axis(given: Any, where: str) -> Axis:
     return Axis(str(setting), read)
 
 
-def _prompts(body: Mapping[str, Any]) -> tuple[str, ...]:
+def _prompts(body: Mapping[str, Any], kind: Kind) -> tuple[str, ...]:
     given, named = body.get("prompts"), body.get("set")
+    if kind is not SEARCHES:
+        if given is not None or named is not None:
+            raise ConfigError({"prompts": "a fine-tune's prompts are settings of it: expected them in base"})
+        return ()
     if (given is None) == (named is None):
         raise ConfigError({"prompts": "expected a list of prompts, or the name of a set, and not both"})
     listed: Any = prompts_of(named) if isinstance(named, str) else given
@@ -195,7 +193,7 @@ def _many(value: Any) -> str:
     return str(len(value)) if isinstance(value, list | tuple) else f"{value!r:.60}"
 
 
-def _seeds(body: Mapping[str, Any]) -> tuple[int, ...]:
+def _seeds(body: Mapping[str, Any], kind: Kind) -> tuple[int, ...]:
     given = body.get("seeds", 1)
     listed: Any = list(range(min(given, MAX_SEEDS + 1))) if type(given) is int else given
     if not isinstance(listed, list | tuple) or not 1 <= len(listed) <= MAX_SEEDS:
@@ -206,37 +204,27 @@ def _seeds(body: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(listed)
 
 
-def _base(body: Mapping[str, Any], axes: Sequence[Axis]) -> ExploreConfig:
+def _base(body: Mapping[str, Any], kind: Kind, axes: Sequence[Axis]) -> dict[str, Any]:
     """With the first values of what is varied: what stands there in the body is nobody's setting."""
     given = body.get("base") or {}
     if not isinstance(given, Mapping):
         raise ConfigError({"base": f"expected an object, got {given!r:.60}"})
-    plain = {"threads": default_threads()} | dict(given) | {"prompt": "-", "seed": 0}
-    preset = plain.pop("preset", None)
-    if preset is not None:
-        own = {name: given[name] for name in preset_session("") if name in given}
-        search = given.get("search") if isinstance(given.get("search"), Mapping) else {}
-        plain = _with(plain, "preset", preset) | own
-        plain["search"] = plain["search"] | dict(search or {})
-    first = {axis.setting: axis.values[0] for axis in axes}
-    for name in SETTINGS:
-        if name in first:
-            plain = _with({"search": {}} | plain, name, first[name]) if name != "reward" else plain
-    return settings.from_dict(plain)
+    return kind.base(given, {axis.setting: axis.values[0] for axis in axes})
 
 
 def to_plain(config: SweepConfig) -> dict[str, Any]:
-    """Plain JSON values; `from_plain` inverts it."""
+    """Plain JSON values; `from_plain` inverts it. One without a kind is of searches."""
     axes = [{"setting": axis.setting, "values": list(axis.values)} for axis in config.axes]
+    of = {} if config.kind is SEARCHES else {"of": config.kind.name}
     listed = {"prompts": list(config.prompts), "seeds": list(config.seeds)}
-    return {"base": settings.to_dict(config.base), "axes": axes, **listed}
+    return of | {"base": dict(config.base), "axes": axes, **listed}
 
 
 def from_plain(plain: Mapping[str, Any]) -> SweepConfig:
     """A stored sweep. Raises ConfigError for one that this version cannot read."""
-    axes = tuple(Axis(one["setting"], tuple(one["values"])) for one in plain["axes"])
-    base = settings.from_dict(plain["base"])
-    return SweepConfig(tuple(plain["prompts"]), axes, base, tuple(plain["seeds"]))
+    kind = kind_of(plain.get("of", SEARCHES.name))
+    axes = _axes(plain, kind)
+    return SweepConfig(kind, _base(plain, kind, axes), axes, _seeds(plain, kind), tuple(plain["prompts"]))
 
 
 def hash_of(config: SweepConfig) -> str:
@@ -251,6 +239,6 @@ def title_of(labels: Sequence[str]) -> str:
 
 
 def preset_label(config: SweepConfig) -> str:
-    """The preset that a list shows: none where it is varied."""
+    """The preset that a list shows: the usual one where it is varied."""
     varied = any(axis.setting == "preset" for axis in config.axes)
-    return SearchConfig.preset if varied else config.base.search.preset
+    return config.kind.preset({} if varied else config.base)

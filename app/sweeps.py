@@ -9,7 +9,6 @@ from app.progress import fraction, planned_nfe
 from app.reliability_export import csv_line, safe_text
 from app.sweep_cells import cells, measures_of
 from app.sweep_config import (
-    SETTINGS,
     Run,
     SweepConfig,
     from_plain,
@@ -20,9 +19,12 @@ from app.sweep_config import (
     to_plain,
     value_text,
 )
-from core.config import to_dict
+from app.sweep_kinds import SEARCHES, Kind
+from app.sweep_offers import label_of
+from app.train_estimate import estimated
+from app.train_request import read_request
 from core.errors import ConfigError, LabError
-from storage import jobs, queue, sweeps
+from storage import jobs, queue, runs, sweeps
 from storage.sweeps import Outcome
 from storage.values import iso
 
@@ -41,15 +43,16 @@ class Sweeps:
         self.lab = lab
 
     def read(self, body: Mapping[str, Any]) -> SweepConfig:
-        """What is asked for, checked as sessions are: every model, reward and search can be used here.
+        """What is asked for, checked as its runs are: every model, reward and search can be used here.
 
         Raises ConfigError by field.
         """
         config = read_sweep(body)
+        check = self.lab.read_config if config.kind is SEARCHES else read_request
         problems: dict[str, str] = {}
-        for run in _different(config.runs()):
+        for run in _different(config):
             try:
-                self.lab.read_config(to_dict(run.config))
+                check(config.kind.plain(run.config))
             except ConfigError as error:
                 problems |= error.problems
         if problems:
@@ -57,24 +60,37 @@ class Sweeps:
         return config
 
     def estimate(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Runs in all, those that have run already (`known`), and of the others NFE and seconds; None where no session
-        of a model has run here. Raises ConfigError.
+        """Runs in all, those that have run already (`known`), and of the others NFE and seconds; None where no run of a
+        model has been measured here. Raises ConfigError.
         """
         config = self.read(body)
-        runs = config.runs()
-        known = self._known("", runs)
-        missing = [run for run in runs if run.hash not in known]
-        spent = [(run.config.model, planned_nfe(run.config)) for run in missing]
-        rates = {model: self.lab.measured_rate(model) for model in {model for model, _ in spent}}
-        told = {"runs": len(runs), "known": len(runs) - len(missing), "cells": len(list(config.cells()))}
-        seconds = None if None in rates.values() else sum(nfe * (rates[model] or 0.0) for model, nfe in spent)
-        return told | {"nfe": sum(nfe for _, nfe in spent), "seconds": seconds}
+        listed = config.runs()
+        known = self._known("", config, listed)
+        missing = {run.key: run.config for run in listed if run.key not in known}
+        told = {"runs": len(listed), "known": sum(run.key in known for run in listed)}
+        costs = (self._search_costs if config.kind is SEARCHES else self._tune_costs)(list(missing.values()))
+        seconds = [each for _, each in costs]
+        total = None if None in seconds else sum(each or 0.0 for each in seconds)
+        return told | {"cells": len(list(config.cells())), "nfe": sum(nfe for nfe, _ in costs), "seconds": total}
+
+    def _search_costs(self, configs: list[Any]) -> list[tuple[float, float | None]]:
+        """NFE and seconds of each."""
+        rates = {model: self.lab.measured_rate(model) for model in {config.model for config in configs}}
+        spent = [(planned_nfe(config), rates[config.model]) for config in configs]
+        return [(nfe, None if rate is None else nfe * rate) for nfe, rate in spent]
+
+    def _tune_costs(self, configs: list[Any]) -> list[tuple[float, float | None]]:
+        """The same, from what earlier fine-tunes took by phase."""
+        with self.lab.database.read() as tx:
+            earlier = {model: runs.begun(tx, model) for model in {config.model for config in configs}}
+        found = [estimated(config, earlier[config.model]) for config in configs]
+        return [(one["nfe"], one["seconds"]) for one in found]
 
     def create(self, body: Mapping[str, Any]) -> tuple[str, SweepConfig]:
         """Make the record of a sweep, without a job. Raises ConfigError."""
         config, name = self.read(body), name_of(body.get("name"))
         with self.lab.database.write() as tx:
-            named = name or title_of([_axis(one.setting, one.values)["label"] for one in config.axes])
+            named = name or title_of([label_of(config.kind, one.setting) for one in config.axes])
             made = {"name": named, "preset": preset_label(config)}
             return sweeps.create(tx, to_plain(config), hash_of(config), **made), config
 
@@ -110,17 +126,18 @@ class Sweeps:
                 return None
             job = queue.job_view(tx, record_id)
         config = from_plain(row.config)
-        runs = config.runs()
-        known = self._known(record_id, runs)
-        ended = [one for run in runs if (one := known.get(run.hash)) and one.state in jobs.FINAL]
+        listed = config.runs()
+        known = self._known(record_id, config, listed)
+        ended = sum(one.done if one.state not in jobs.FINAL else 1.0 for run in listed if (one := known.get(run.key)))
         mine = [one for one in lab_queue.listed(self.lab.database)["jobs"] if one["record_id"] == record_id]
         return (
             {name: getattr(row, name) for name in _SHOWN}
-            | {"created": iso(row.created_at), "deleted": row.deleted_at is not None, "seq": row.seq, "job": job}
-            | {"prompts": list(config.prompts), "seeds": list(config.seeds), "base": to_dict(config.base)}
-            | {"axes": [_axis(one.setting, one.values) for one in config.axes]}
-            | {"runs": [_run(run, known.get(run.hash)) for run in runs], "progress": fraction(len(ended), len(runs))}
-            | {"measures": [_measure(config, runs, known, one) for one in measures_of(config, runs)]}
+            | {"of": config.kind.name, "job": job, "seq": row.seq}
+            | {"created": iso(row.created_at), "deleted": row.deleted_at is not None}
+            | {"prompts": list(config.prompts), "seeds": list(config.seeds), "base": dict(config.base)}
+            | {"axes": [_axis(config.kind, one.setting, one.values) for one in config.axes]}
+            | {"runs": [_run(run, known.get(run.key)) for run in listed], "progress": fraction(ended, len(listed))}
+            | {"measures": [_measure(config, listed, known, one) for one in measures_of(config, listed)]}
             | {"seconds_left": mine[0]["seconds_left"] if mine else None}
         )
 
@@ -128,68 +145,55 @@ class Sweeps:
         """Lines of a table, a run a line, with every measure. Raises NotFound at once."""
         with self.lab.database.read() as tx:
             config = from_plain(sweeps.sweep_row(tx, record_id).config)
-        runs = config.runs()
-        known, measures = self._known(record_id, runs), measures_of(config, runs)
-        head = [*(axis.setting for axis in config.axes), "prompt", "seed", "session", "state", "error"]
+        listed = config.runs()
+        known, measures = self._known(record_id, config, listed), measures_of(config, listed)
+        prompt = ["prompt"] if config.prompts else []
+        head = [*(axis.setting for axis in config.axes), *prompt, "seed", config.kind.column, "state", "error"]
 
         def lines() -> Iterator[str]:
             yield csv_line([*head, *(one.name for one in measures)])
-            for run in runs:
-                one = known.get(run.hash)
-                values = [axis.values[at] for axis, at in zip(config.axes, run.cell, strict=True)]
+            for run in listed:
+                one = known.get(run.key)
+                values = [value_text(axis.values[at]) for axis, at in zip(config.axes, run.cell, strict=True)]
                 about = [one.record_id, one.state, safe_text(one.error or "")] if one else ["", "missing", ""]
                 numbers = [each.of(run, one) if one and one.state == "succeeded" else None for each in measures]
-                place = [*map(value_text, values), safe_text(config.prompts[run.prompt]), run.seed]
-                yield csv_line([*place, *about, *("" if number is None else number for number in numbers)])
+                asked = [safe_text(config.prompts[run.prompt])] if config.prompts else []
+                told = [*values, *asked, run.seed, *about]
+                yield csv_line([*told, *("" if number is None else number for number in numbers)])
 
         return lines()
 
-    def _known(self, record_id: str, runs: list[Run]) -> dict[str, Outcome]:
+    def _known(self, record_id: str, config: SweepConfig, listed: list[Run]) -> dict[str, Outcome]:
         with self.lab.database.read() as tx:
-            return sweeps.outcomes(tx, record_id, {run.hash for run in runs})
+            return sweeps.outcomes(tx, record_id, {run.key for run in listed}, config.kind.name)
 
 
-def _different(runs: list[Run]) -> list[Run]:
-    """One run of each cell and each prompt: seeds need no check of their own."""
-    return list({(run.cell, run.prompt): run for run in runs}.values())
+def _different(config: SweepConfig) -> list[Run]:
+    """One run of each cell and each prompt, seeds need no check of their own; of fine-tunes one of each combination of
+    what a lab may lack, for their prompts are many.
+    """
+    listed = config.runs()
+    if config.kind is SEARCHES:
+        return list({(run.cell, run.prompt): run for run in listed}.values())
+    return list({(c.model, *c.rewards.items(), c.prompt_set): run for run in listed if (c := run.config)}.values())
 
 
-def _axis(setting: str, values: tuple[Any, ...]) -> dict[str, Any]:
-    from app.ui.form import BY_NAME
-
-    label = BY_NAME[setting].label if setting in BY_NAME else setting
-    return {"setting": setting, "label": label, "values": list(values), "texts": [value_text(one) for one in values]}
+def _axis(kind: Kind, setting: str, values: tuple[Any, ...]) -> dict[str, Any]:
+    about = {"setting": setting, "label": label_of(kind, setting), "values": list(values)}
+    return about | {"texts": [value_text(one) for one in values]}
 
 
 def _run(run: Run, one: Outcome | None) -> dict[str, Any]:
     place = {"cell": list(run.cell), "prompt": run.prompt, "seed": run.seed}
     if one is None:
-        return place | {"state": "missing", "record": None, "error": None, "picture": None, "own": True}
+        return place | {"state": "missing", "record": None, "error": None, "picture": None, "own": True, "done": 0.0}
     about = {"state": one.state, "record": one.record_id, "error": one.error, "picture": one.picture, "own": one.own}
-    return place | about
+    return place | about | {"done": one.done}
 
 
-def _measure(config: SweepConfig, runs: list[Run], known: Mapping[str, Outcome], measure: Any) -> dict[str, Any]:
+def _measure(config: SweepConfig, listed: list[Run], known: Mapping[str, Outcome], measure: Any) -> dict[str, Any]:
     values = [
-        measure.of(run, one) if (one := known.get(run.hash)) and one.state == "succeeded" else None for run in runs
+        measure.of(run, one) if (one := known.get(run.key)) and one.state == "succeeded" else None for run in listed
     ]
     about = {"name": measure.name, "label": measure.label, "signed": measure.over is not None, "cost": measure.cost}
-    return about | {"cells": cells(config, runs, known, measure), "values": values}
-
-
-def settings_offered(lab: "Lab") -> list[dict[str, Any]]:
-    """What can be varied: name, label, help, its usual value, and what can be chosen where that is a list."""
-    from app.ui.form import BY_NAME, CHOICES, OFFERED, defaults
-
-    offers, usual = lab.options(), defaults()
-    found = []
-    for name in SETTINGS:
-        field = BY_NAME[{"preset": "preset", "reward": "reward"}.get(name, name)]
-        among: list[str] = list(CHOICES.get(name, ()))
-        if name in OFFERED:
-            among = [one["name"] for one in offers[OFFERED[name]] if one["usable"]]
-        elif field.kind == "flag":
-            among = ["no", "yes"]
-        told = {"name": name, "label": field.label, "help": field.help, "choices": among}
-        found.append(told | {"usual": value_text(usual[name])})
-    return found
+    return about | {"cells": cells(config, listed, known, measure), "values": values}

@@ -15,10 +15,15 @@ _OWN_FORM = {"preset", "prompts", "rewards", "search"}
 
 
 def add_train_flags(parser: argparse.ArgumentParser) -> None:
+    """Every setting of a fine-tune as a flag, and which run goes on."""
+    add_setting_flags(parser)
+    parser.add_argument("--resume", metavar="RECORD", help="go on with a stored run from its newest checkpoint")
+
+
+def add_setting_flags(parser: argparse.ArgumentParser) -> None:
     """Every setting of a fine-tune as a flag."""
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a progress bar")
     parser.add_argument("--name", help="what the run is called in the library")
-    parser.add_argument("--resume", metavar="RECORD", help="go on with a stored run from its newest checkpoint")
     parser.add_argument(
         "--preset", default="flow-grpo", help=f"{TRAIN_HELP['preset']} One of {', '.join(TRAIN_PRESETS)}"
     )

@@ -40,6 +40,7 @@ from storage.engine import Database
 from storage.reliability import Sheet
 
 T = TypeVar("T")
+Obey = Callable[..., list[str] | None]  # of a transaction and an `event`: see `obey`
 
 KINDS: dict[type, str] = {
     TrainStarted: "started",
@@ -68,7 +69,10 @@ class TrainRecorder:
         toolbox: Toolbox,
         claim: jobs.Claim | None = None,
     ):
-        """With a claim every transaction is refused (StaleClaim) as soon as another worker has taken the job."""
+        """With a claim every transaction is refused (StaleClaim) as soon as another worker has taken the job.
+
+        A claim of another record is that of a sweep: its job does not end with the run.
+        """
         self.database = database
         self.artifacts = artifacts
         self.checkpoints = checkpoints
@@ -191,7 +195,7 @@ class TrainRecorder:
     def _finish(self, tx: Session, event: TrainFinished) -> None:
         runs.save_finished(tx, self.record_id, event.cost, headline_of(self._epochs))
         runs.save_told(tx, self.record_id, **self.told())
-        if self.claim is not None:
+        if self.claim is not None and self.claim.record_id == self.record_id:
             jobs.finish(tx, self.claim, "succeeded")
 
     def _sheet(self, images: np.ndarray) -> Sheet:
@@ -248,6 +252,11 @@ def perform(
         jobs.check_fence(tx, claim)
         if not _may_begin(tx, claim):
             return
+    train_on(recorder, toolbox, partial(obey, claim=claim, stop=stop, config=recorder.config))
+
+
+def train_on(recorder: TrainRecorder, toolbox: Toolbox, obey: Obey) -> bool:
+    """Train a record on from its newest checkpoint; whether it came to its end. What goes wrong is raised, and kept."""
     config = recorder.config
     toolbox.set_threads(config.threads)
     with recorder.output.heard():
@@ -255,30 +264,29 @@ def perform(
             model = toolbox.load_model(config.model)  # its own: training changes it
             rewards = {name: toolbox.load_reward(name) for name in config.rewards}
             with closing(toolbox.train(config, model, rewards, state=recorder.state())) as events:
-                _follow(recorder, events, claim, stop)
+                return _follow(recorder, events, obey)
         except jobs.StaleClaim:
             raise
         except Exception as error:
             recorder.output.say(f"stopped: {error}")
-            with database.write() as tx:
-                jobs.check_fence(tx, claim)
-                runs.save_told(tx, claim.record_id, **recorder.told())
+            with recorder.database.write() as tx:
+                if recorder.claim is not None:
+                    jobs.check_fence(tx, recorder.claim)
+                runs.save_told(tx, recorder.record_id, **recorder.told())
             raise
 
 
-def _follow(
-    recorder: TrainRecorder, events: Generator[TrainEvent, str | None, None], claim: jobs.Claim, stop: threading.Event
-) -> None:
+def _follow(recorder: TrainRecorder, events: Generator[TrainEvent, str | None, None], obey: Obey) -> bool:
     """Record event after event until the run ends or has to stop."""
     event: TrainEvent | None = next(events, None)
     asked: set[str] = set()  # of the trainer, not answered yet
     while event is not None:
         if isinstance(event, TrainFinished):
             recorder.record(event)
-            return
-        wanted = recorder.record(event, partial(_obey, claim=claim, event=event, stop=stop, config=recorder.config))
+            return True
+        wanted = recorder.record(event, partial(obey, event=event))
         if wanted is None:
-            return
+            return False
         asked.discard(_ANSWERS.get(type(event), ""))
         order = next((one for one in wanted if one not in asked), None)
         asked |= {order} if order else set()
@@ -289,7 +297,7 @@ def _follow(
     raise LabError("the trainer stopped before the run was finished")
 
 
-def _obey(
+def obey(
     tx: Session, *, claim: jobs.Claim, event: TrainEvent, stop: threading.Event, config: TrainConfig
 ) -> list[str] | None:
     """What the trainer is to be asked after an event: "sample", "save", both or nothing. None: the run is left.

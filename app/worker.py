@@ -210,7 +210,7 @@ class Worker:
         replaying.perform(self.database, self.artifacts, self.resident, claim, stop)
 
     def _sweep(self, claim: jobs.Claim, stop: threading.Event) -> None:
-        sweeping.perform(self.database, self.artifacts, self.resident, claim, stop)
+        sweeping.perform(self.database, self.artifacts, self.checkpoints, self.resident, claim, stop)
 
     def _may_go_on(self, claim: jobs.Claim, stop: threading.Event) -> bool:
         """Whether a roll-out may go on: it can be cancelled, and goes back to the queue when the worker stops."""

@@ -67,15 +67,16 @@ def _with_children(database: Database, ids: Sequence[str]) -> list[str]:
         raise LabError(f"expected 1 to {MOST} records, got {len(asked)}")
     with database.read() as tx:
         wanted = list(asked)
-        for record_id in asked:
+        for record_id in wanted:  # which grows: a sweep's fine-tunes have watched searches
             row = record_row(tx, record_id)
             if row.deleted_at is not None:
                 raise LabError(f"{this(row.kind)} lies in the trash: restore it first ({row.id})")
             if row.state not in (*FINAL, "paused"):
                 raise LabError(f"{this(row.kind)} has not ended: wait for it, pause it or stop it first ({row.id})")
             if row.kind in _WITH_CHILDREN:
-                wanted += tx.scalars(_children(record_id))
-    return list(dict.fromkeys(wanted))
+                children: list[str] = list(tx.scalars(_children(record_id)))
+                wanted += [one for one in children if one not in wanted]
+    return wanted
 
 
 def _children(record_id: str) -> sa.Select[tuple[str]]:

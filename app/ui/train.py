@@ -129,7 +129,7 @@ def facts(lab: "Lab") -> dict[str, Any]:
         "models": [{name: one[name] for name in TOLD} for one in options["models"] if "+" not in one["name"]],
         "rewards": [{name: one[name] for name in TOLD} for one in options["rewards"]],
         "sets": [_set(name) for name in prompt_set_names()],
-        "fields": [vars(field) | {"help": HELP[field.name], "choices": _choices(field.name)} for field in FIELDS],
+        "fields": [vars(field) | {"help": HELP[field.name], "choices": choices_of(field.name)} for field in FIELDS],
         "groups": GROUPS,
         "changed": CHANGED,
         "presets": [{"name": one, "help": PRESET_HELP[one], "values": flat(preset(one))} for one in TRAIN_PRESETS],
@@ -151,7 +151,7 @@ def _search(search: SearchConfig) -> dict[str, Any]:
     return {f"search.{name}": value for name, value in vars(search).items()}
 
 
-def _choices(name: str) -> list[tuple[str, str]] | None:
+def choices_of(name: str) -> list[tuple[str, str]] | None:
     """(value, words) of a choice that does not hang on the lab; None for the others."""
     fixed: Mapping[str, Any] = {
         **CHOICES,

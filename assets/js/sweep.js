@@ -9,14 +9,18 @@ import {makeMap} from './sweep_map.js';
 import {moment, stateWord, timeLeft} from './states.js';
 import {LIVE, modelTitle, plural, sentence} from './words.js';
 
-const POLL = 1000, LISTED = 12, OWN = ['record', 'measure', 'cell', '__theme', 'from', 'across'];
-const LEAD = 'Every value of one setting with every value of the other, on the same prompts and seeds: ordinary searches, of which those that ran before are not run again.';
+const POLL = 1000, LISTED = 12, OWN = ['record', 'measure', 'cell', '__theme', 'from', 'of', 'across'];
+const EVERY = 'Every value of one setting with every value of the other';
+const LEAD = {
+  session: `${EVERY}, on the same prompts and seeds: ordinary searches, of which those that ran before are not run again.`,
+  train: `${EVERY}, with the same seeds: ordinary fine-tunes, of which those that ran before are not run again. What each gains is told on held-out prompts, over the model as it was.`,
+};
 
 function start() {
   const {root, facts, queue} = openPage(), titles = Object.fromEntries(facts.models.map(one => [one.name, one.title]));
   const state = {view: null, measure: '', cell: [0], asked: null};
   const form = makeForm({facts, run});
-  const notices = h('div', {class: 'notices', role: 'status'}), empty = h('div', {class: 'nothing', hidden: true}, h('h2', {}, 'Nothing has been swept here yet'), h('p', {}, LEAD), h('p', {}, 'Choose a setting and its values beside this and press Run. It goes on when you close the page.'));
+  const notices = h('div', {class: 'notices', role: 'status'}), empty = h('div', {class: 'nothing', hidden: true}, h('h2', {}, 'Nothing has been swept here yet'), h('p', {}, LEAD.session), h('p', {}, 'Choose searches or fine-tunes, a setting and its values beside this and press Run. It goes on when you close the page.'));
   const others = h('select', {class: 'others', 'aria-label': 'Sweep', hidden: true, onchange: () => { open(others.value); }});
   const head = makeHead({titles, send, use: () => form.use(state.view)}), map = makeMap({move}), lines = makeCoordinates();
   const narrowed = h('p', {class: 'note'});
@@ -126,7 +130,7 @@ function start() {
 
   const asked = new URLSearchParams(location.search), narrow = filtered();
   const place = {measure: asked.get('measure') || '', cell: (asked.get('cell') || '').split('.').map(Number)};
-  if (asked.get('from')) fromSession(asked.get('from'));
+  if (asked.get('from')) form.from(asked.get('from'), asked.get('of') === 'train' ? 'train' : 'session').catch(error => note(error.message));
   if (narrow !== null) {
     stage.classList.add('only-lines');
     fill(narrowed, 'The records that the ', h('a', {href: address(`library?${narrow}`)}, 'Library lists with the same filters'), '.');
@@ -136,14 +140,6 @@ function start() {
   else list().then(records => { if (records.length) open(records[0].id); else { lines.load(''); draw(); } });
   document.addEventListener('visibilitychange', () => { if (!document.hidden) plan(); });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => lines.repaint());
-
-  async function fromSession(id) {
-    try {
-      form.keep((await api(`sessions/${encodeURIComponent(id)}/config`)).config, 'Other settings are those of the session that you came from; another preset takes them away.');
-    } catch (error) {
-      note(error.message);
-    }
-  }
 }
 
 /** The Library's filters in the address: what is not this page's own. Null where none are meant. */
@@ -178,13 +174,16 @@ function makeHead({titles, send, use}) {
   const table = h('a', {class: 'chip', download: '', title: 'Every run, a line each'}, 'Table .csv');
   const rest = h('button', {type: 'button', class: 'chip writes', onclick: () => send('resume')}, 'Run what is missing');
   const tools = h('div', {class: 'reuse', role: 'group', 'aria-label': 'Reuse this sweep'}, h('button', {type: 'button', class: 'chip', title: 'Fill the form with this sweep\u2019s settings', onclick: use}, 'Use these settings'), table, rest);
-  const node = h('header', {class: 'head'}, h('div', {class: 'head-row'}, h('div', {class: 'about'}, h('div', {class: 'chip-line'}, chip, name), meta, tools), transport), progress, line, h('p', {class: 'lead-in'}, LEAD));
+  const lead = h('p', {class: 'lead-in'});
+  const node = h('header', {class: 'head'}, h('div', {class: 'head-row'}, h('div', {class: 'about'}, h('div', {class: 'chip-line'}, chip, name), meta, tools), transport), progress, line, lead);
 
   function draw({view, asked}) {
     const mode = view.job && view.job.mode, active = LIVE.includes(view.state), paused = view.state === 'paused';
     chip.textContent = stateWord(view.state, mode);
     name.textContent = view.name;
-    const facts = [modelTitle(view.model, titles), plural(view.prompts.length, 'prompt'), plural(view.seeds.length, 'seed'), view.axes.map(axis => `${axis.label}: ${axis.texts.join(', ')}`).join('; '), moment(view.created)];
+    lead.textContent = LEAD[view.of];
+    const what = view.of === 'train' ? 'fine-tunes' : plural(view.prompts.length, 'prompt');
+    const facts = [modelTitle(view.model, titles), what, plural(view.seeds.length, 'seed'), view.axes.map(axis => `${axis.label}: ${axis.texts.join(', ')}`).join('; '), moment(view.created)];
     meta.textContent = facts.filter(Boolean).join(' \u00b7 ');
     bar.style.width = `${(100 * (view.progress || 0)).toFixed(1)}%`;
     progress.setAttribute('aria-valuenow', Math.round(100 * (view.progress || 0)));
@@ -205,7 +204,8 @@ function makeHead({titles, send, use}) {
 
 function statusOf(view) {
   const of = state => view.runs.filter(run => run.state === state).length, done = of('succeeded'), failed = of('failed');
-  const told = [`${done} of ${plural(view.runs.length, 'run')} finished`, failed ? `${failed} failed` : '', view.state === 'running' ? timeLeft(view.seconds_left) : ''];
+  const under = view.runs.find(run => run.state === 'running' && run.done), way = under ? `the next at ${Math.floor(100 * under.done)}%` : '';
+  const told = [`${done} of ${plural(view.runs.length, 'run')} finished`, failed ? `${failed} failed` : '', way, view.state === 'running' ? timeLeft(view.seconds_left) : ''];
   const words = told.filter(Boolean).join(', ');
   return view.error ? `${words}. ${sentence(view.error)}` : `${words}.`;
 }

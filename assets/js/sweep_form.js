@@ -1,4 +1,4 @@
-// The form of page Sweep: which settings take which values, on which prompts and seeds, and what that will cost.
+// The form of page Sweep: which settings of searches or fine-tunes take which values, over what, and what it will cost.
 import {h, fill} from './dom.js';
 import {api} from './api.js';
 import {attention, showField} from './attention.js';
@@ -7,16 +7,18 @@ import {duration} from './reuse.js';
 import {plural} from './words.js';
 
 const PAUSE = 250; // ms without a change before the server is asked
-const FIRST = {setting: 'search.num_candidates', values: '3, 5, 9'};
+const LISTED = 12; // fine-tunes whose settings can be taken
 // Where a problem of a setting that the server names is shown.
-const SHOWN_AT = {'search.preset': 'preset', rewards: 'reward', set: 'prompts', arms: 'arms'};
+const SHOWN_AT = {'search.preset': 'preset', rewards: 'reward', set: 'prompts', prompt_set: 'learned'};
+// Fields that only one kind of runs has.
+const ONLY = {session: ['set', 'prompts', 'arms'], train: ['learned', 'epochs', 'like']};
 
 /** `run(body)` starts a sweep and may throw an Error with `problems` by field. */
 export function makeForm({facts, run}) {
-  const {usual, settings} = facts, fields = {}, known = new Map(settings.map(one => [one.name, one]));
+  const {kinds} = facts, fields = {};
   const cost = h('p', {class: 'cost', 'aria-live': 'polite'}), general = h('p', {class: 'problem', role: 'alert'});
   const go = h('button', {type: 'submit', class: 'primary run'}, 'Run');
-  let waiting = 0, asked = 0, base = {};
+  let of = '', known = new Map(), waiting = 0, asked = 0, base = {};
 
   function add(name, label, control, text = '') {
     const id = `sweep-${name}`, problem = h('span', {class: 'wrong', id: `${id}-wrong`, role: 'alert'}), hint = h('span', {class: 'hint', id: `${id}-help`}, text);
@@ -26,33 +28,75 @@ export function makeForm({facts, run}) {
     fields[name] = {node, hint, problem, control};
     return node;
   }
-  const select = (options, value) => {
-    const node = h('select', {}, options.map(([key, words, off]) => h('option', {value: key, disabled: off}, words)));
+  const choices = (node, options, value) => {
+    fill(node, options.map(([key, words, off]) => h('option', {value: key, disabled: off}, words)));
     node.value = value;
     return node;
   };
+  const select = (options = [], value = '') => choices(h('select'), options, value);
   const offered = list => list.map(one => [one.name, one.usable === false ? `${one.title} (not usable here)` : one.title || one.name, one.usable === false]);
 
+  const which = h('div', {class: 'lab-examples', role: 'group', 'aria-label': 'What is swept'}, Object.entries(kinds).map(([name, {title}]) => h('button', {type: 'button', class: 'chip', data: {of: name}, onclick: () => choose(name)}, title)));
   const axes = [0, 1].map(at => {
-    const which = select([...(at ? [['', 'Nothing else']] : []), ...settings.map(one => [one.name, one.label])], at ? '' : FIRST.setting);
-    const values = h('input', {type: 'text', value: at ? '' : FIRST.values, autocomplete: 'off', 'aria-label': at ? 'Values of the second setting' : 'Values of the first setting', placeholder: 'values, with commas between'});
-    const choices = h('div', {class: 'lab-examples'});
-    return {which, values, choices, node: h('div', {class: 'axis'}, add(`setting-${at}`, at ? 'And' : 'Vary', which), add(`axis-${at}`, 'Values', values), choices)};
+    const setting = select(), values = h('input', {type: 'text', autocomplete: 'off', 'aria-label': at ? 'Values of the second setting' : 'Values of the first setting', placeholder: 'values, with commas between'});
+    const chips = h('div', {class: 'lab-examples'});
+    return {which: setting, values, choices: chips, node: h('div', {class: 'axis'}, add(`setting-${at}`, at ? 'And' : 'Vary', setting), add(`axis-${at}`, 'Values', values), chips)};
   });
-  const lines = h('textarea', {rows: 5, spellcheck: 'false', placeholder: 'A prompt a line'}, usual.prompts.join('\n'));
-  const sets = select([['', 'My own lines'], ...facts.sets.map(one => [one.name, `Set: ${one.name}`])], '');
+  const lines = h('textarea', {rows: 5, spellcheck: 'false', placeholder: 'A prompt a line'}, kinds.session.usual.prompts.join('\n'));
+  const sets = select([['', 'My own lines'], ...facts.sets.map(one => [one.name, `Set: ${one.name}`])]);
   const file = promptFile({use: prompts => { lines.value = prompts.join('\n'); changed(); }, tell: words => tell(words ? {prompts: words} : {})});
-  const seeds = h('input', {type: 'text', value: '2', autocomplete: 'off'});
-  const preset = select(offered(facts.presets), usual.preset), model = select(offered(facts.models), usual.model), reward = select(offered(facts.rewards), usual.reward);
-  const ticks = facts.arms.map(one => h('input', {type: 'checkbox', value: one.name, checked: usual.arms.includes(one.name)}));
+  const seeds = h('input', {type: 'text', autocomplete: 'off'});
+  const preset = select(), model = select(), reward = select(), learned = select(), like = select();
+  const epochs = h('input', {type: 'text', inputmode: 'numeric', autocomplete: 'off', placeholder: 'as the preset has it'});
+  const ticks = facts.arms.map(one => h('input', {type: 'checkbox', value: one.name, checked: kinds.session.usual.arms.includes(one.name)}));
   const arms = h('fieldset', {}, h('legend', {}, 'Compare with'), h('div', {class: 'ticks'}, facts.arms.map((one, at) => h('label', {class: 'tick'}, ticks[at], h('span', {}, one.title)))));
   const named = h('input', {type: 'text', maxlength: 200, autocomplete: 'off', placeholder: 'after what is varied'});
   const kept = h('p', {class: 'hint', hidden: true});
   const node = h('form', {class: 'sweep-form lab-asked lab-form', novalidate: true, 'aria-label': 'What to sweep'},
-    axes.map(axis => axis.node), add('set', 'Prompts', sets), add('prompts', 'Lines', lines), file, add('seeds', 'Seeds', seeds, 'How many each prompt gets in every cell; or a list such as 0, 7, 12.'),
-    add('preset', 'Preset', preset), add('model', 'Model', model), add('reward', 'Reward', reward, 'The score that the search climbs.'),
-    h('details', {class: 'more'}, h('summary', {}, 'Advanced'), add('arms', 'Compare with', arms, 'No search is needed to tell a gain; each costs its own evaluations.'), add('name', 'Name', named), kept),
+    which, axes.map(axis => axis.node), add('set', 'Prompts', sets), add('prompts', 'Lines', lines), file, add('seeds', 'Seeds', seeds),
+    add('preset', 'Preset', preset), add('model', 'Model', model), add('reward', 'Reward', reward), add('learned', 'Prompts', learned, 'Learned from; some are kept for judging, the same for every run.'), add('epochs', 'Epochs', epochs),
+    h('details', {class: 'more'}, h('summary', {}, 'Advanced'), add('arms', 'Compare with', arms, 'No search is needed to tell a gain; each costs its own evaluations.'), add('like', 'Other settings', like), add('name', 'Name', named), kept),
     h('div', {class: 'foot'}, general, cost, go));
+
+  /** Turn to searches or fine-tunes, with what is usual of them. */
+  function choose(name) {
+    of = name;
+    base = {};
+    kept.hidden = true;
+    const {settings, presets, first, usual} = kinds[of], tunes = of === 'train', rewards = offered(facts.rewards);
+    known = new Map(settings.map(one => [one.name, one]));
+    for (const button of which.children) button.setAttribute('aria-pressed', String(button.dataset.of === of));
+    for (const [at, axis] of axes.entries()) {
+      choices(axis.which, [...(at ? [['', 'Nothing else']] : []), ...settings.map(one => [one.name, one.label])], at ? '' : first.setting);
+      axis.values.value = at ? '' : first.values;
+    }
+    choices(preset, offered(presets), usual.preset);
+    choices(model, offered(facts.models.filter(one => !tunes || !one.name.includes('+'))), usual.model);
+    choices(reward, tunes ? [['', 'As the preset has it'], ...rewards] : rewards, usual.reward || '');
+    fields.reward.hint.textContent = tunes ? 'Another is trained alone; the preset\u2019s own are then watched.' : 'The score that the search climbs.';
+    fields.seeds.hint.textContent = `How many ${tunes ? 'fine-tunes every cell gets' : 'each prompt gets in every cell'}; or a list such as 0, 7, 12.`;
+    seeds.value = String(usual.seeds);
+    epochs.value = '';
+    if (tunes) {
+      choices(learned, kinds.train.learned.map(one => [one.name, one.title]), usual.prompt_set);
+      choices(like, [['', 'As the preset has them']], '');
+      listTunes();
+    }
+    for (const [kind, names] of Object.entries(ONLY)) for (const one of names) fields[one].node.hidden = kind !== of;
+    tell({});
+    changed();
+  }
+
+  /** Fine-tunes whose settings a sweep can begin from. */
+  async function listTunes() {
+    const {records} = await api(`records?kind=train&limit=${LISTED}`).catch(() => ({records: []}));
+    choices(like, [['', 'As the preset has them'], ...records.map(one => [one.id, `Those of ${one.name || one.preset} (${one.id})`])], like.value);
+  }
+
+  like.addEventListener('change', async () => {
+    if (like.value) await keepTune(like.value).catch(error => tell({like: error.message}));
+    else { base = {}; kept.hidden = true; changed(); }
+  });
 
   const listed = text => text.split(',').map(one => one.trim()).filter(Boolean);
 
@@ -61,10 +105,22 @@ export function makeForm({facts, run}) {
     const chosen = axes.filter(axis => axis.which.value).map(axis => ({setting: axis.which.value, values: listed(axis.values.value)}));
     const count = seeds.value.trim(), whole = /^\d{1,6}$/;
     const told = count.includes(',') ? listed(count).map(one => (whole.test(one) ? Number(one) : one)) : whole.test(count) ? Number(count) : count;
-    const rewards = {[reward.value]: 1, ...Object.fromEntries(usual.watched.filter(name => name !== reward.value).map(name => [name, 0]))};
-    const body = {axes: chosen, seeds: told, base: {...base, preset: preset.value, model: model.value, rewards, arms: ticks.filter(box => box.checked).map(box => box.value)}};
+    const body = {of, axes: chosen, seeds: told, base: {...base, preset: preset.value, model: model.value, ...(of === 'train' ? tuneBase() : searchBase())}};
     if (named.value.trim()) body.name = named.value.trim();
+    if (of === 'train') return body;
     return sets.value ? {...body, set: sets.value} : {...body, prompts: lines.value.split('\n').map(one => one.trim()).filter(Boolean)};
+  }
+
+  const climbing = () => ({[reward.value]: 1, ...Object.fromEntries(kinds[of].usual.watched.filter(name => name !== reward.value).map(name => [name, 0]))});
+  const searchBase = () => ({rewards: climbing(), arms: ticks.filter(box => box.checked).map(box => box.value)});
+
+  /** Of a fine-tune what is not left to its preset, or to the fine-tune whose settings are taken. */
+  function tuneBase() {
+    const told = epochs.value.trim(), own = {};
+    if (told) own.epochs = /^\d{1,7}$/.test(told) ? Number(told) : told;
+    if (reward.value) own.rewards = climbing();
+    if (learned.value) Object.assign(own, {prompt_set: learned.value, prompts: []});
+    return own;
   }
 
   /** What follows from the choices: help, and which fields there are. */
@@ -76,11 +132,12 @@ export function makeForm({facts, run}) {
       fields[`axis-${at}`].hint.textContent = one ? `Usually ${one.usual}. Commas between, at most ${facts.most.values}.` : '';
       fill(axis.choices, room ? one.choices.map(value => h('button', {type: 'button', class: 'chip', 'aria-pressed': String(listed(axis.values.value).includes(value)), onclick: () => turn(axis, value)}, value)) : null);
     }
-    const varied = axes.map(axis => axis.which.value), set = facts.sets.find(one => one.name === sets.value);
+    const {presets} = kinds[of], varied = axes.map(axis => axis.which.value), set = facts.sets.find(one => one.name === sets.value);
     for (const name of ['preset', 'model', 'reward']) fields[name].node.hidden = varied.includes(name);
-    fields.prompts.node.hidden = file.hidden = Boolean(set);
+    fields.epochs.node.hidden = of !== 'train' || varied.includes('epochs');
+    fields.prompts.node.hidden = file.hidden = of !== 'session' || Boolean(set);
     fields.set.hint.textContent = set ? `${set.help}: ${set.prompts.length}.` : '';
-    fields.preset.hint.textContent = (facts.presets.find(one => one.name === preset.value) || {help: ''}).help;
+    fields.preset.hint.textContent = (presets.find(one => one.name === preset.value) || {help: ''}).help;
   }
 
   /** Put a choice into an axis' values, or take it out. */
@@ -139,35 +196,65 @@ export function makeForm({facts, run}) {
     }
     go.disabled = false;
   });
-  changed();
+  choose('session');
+
+  /** What is kept of settings from elsewhere goes when another preset is chosen. */
+  function keeping(settings, words) {
+    base = settings;
+    kept.textContent = words;
+    kept.hidden = false;
+    preset.addEventListener('change', () => { base = {}; kept.hidden = true; like.value = ''; }, {once: true});
+    changed();
+  }
 
   /** Settings of a session that go with the form's own: what is varied is over them. */
   function keep(config, words) {
     const {prompt, seed, model: its, rewards, arms: compared, search, ...rest} = config, climbed = Object.keys(rewards).filter(name => rewards[name]);
-    base = {...rest, search};
     model.value = its;
     if (climbed.length === 1) [reward.value] = climbed;
     preset.value = search.preset.replace(/, changed$/, '');
     if (prompt && prompt !== '-') lines.value = prompt;
     for (const box of ticks) box.checked = compared.includes(box.value);
-    kept.textContent = words;
-    kept.hidden = false;
-    preset.addEventListener('change', () => { base = {}; kept.hidden = true; }, {once: true});
-    changed();
+    keeping({...rest, search}, words);
+  }
+
+  /** The same of a fine-tune, or of what a sweep of such has in common. */
+  function keepTuned(config, words) {
+    const {seed, model: its, preset: way, prompts = [], prompt_set: set, epochs: many, ...rest} = config;
+    if (its) model.value = its;
+    if (way) preset.value = way;
+    choices(learned, [...(prompts.length ? [['', `${plural(prompts.length, 'prompt')} of its own`]] : []), ...kinds.train.learned.map(one => [one.name, one.title])], prompts.length ? '' : set);
+    epochs.value = many === undefined ? '' : String(many);
+    reward.value = '';
+    keeping({...rest, prompts, prompt_set: set}, words);
+  }
+
+  async function keepTune(id) {
+    const config = await api(`train/${encodeURIComponent(id)}/config.json`);
+    keepTuned(config, 'Other settings are those of that fine-tune; another preset takes them away.');
   }
 
   return {
-    node, keep,
+    node,
+    /** Settings of a search, or of a fine-tune, that somebody comes from. */
+    async from(id, kind) {
+      choose(kind);
+      if (kind === 'train') await keepTune(id);
+      else keep((await api(`sessions/${encodeURIComponent(id)}/config`)).config, 'Other settings are those of the session that you came from; another preset takes them away.');
+    },
     /** Fill it as a sweep was asked for. */
     use(view) {
-      keep({...view.base, prompt: ''}, 'Other settings are those of the sweep shown; another preset takes them away.');
+      choose(view.of);
+      const words = 'Other settings are those of the sweep shown; another preset takes them away.';
+      if (of === 'train') keepTuned(view.base, words);
+      else keep({...view.base, prompt: ''}, words);
       for (const [at, axis] of axes.entries()) {
         const one = view.axes[at];
         axis.which.value = one ? one.setting : '';
         axis.values.value = one ? one.texts.join(', ') : '';
       }
       sets.value = '';
-      lines.value = view.prompts.join('\n');
+      if (view.prompts.length) lines.value = view.prompts.join('\n');
       seeds.value = view.seeds.every((seed, at) => seed === at) ? String(view.seeds.length) : view.seeds.join(', ');
       tell({});
       changed();

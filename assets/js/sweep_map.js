@@ -1,7 +1,7 @@
-// The map of a sweep: a cell a combination of values, coloured by a measure's mean; a cell opens its sessions.
-import {h, fill, address, picture} from './dom.js';
+// The map of a sweep: a cell a combination of values, coloured by a measure's mean; a cell opens its runs.
+import {h, fill, picture} from './dom.js';
 import {add} from './tray.js';
-import {stateWord} from './states.js';
+import {stateWord, whereShown} from './states.js';
 import {count, number, plural} from './words.js';
 
 const EMPTY = {missing: 'not run', pending: 'waiting', running: 'running', paused: 'paused', failed: 'failed', cancelled: 'stopped'};
@@ -30,8 +30,8 @@ export function makeMap({move}) {
       })))));
     if (held) table.querySelector('[aria-pressed="true"]')?.focus({preventScroll: true});
     drawKey(key, found, scale);
-    const pairs = plural(view.prompts.length, 'prompt') + (view.seeds.length > 1 ? ` and ${plural(view.seeds.length, 'seed')}` : '');
-    note.textContent = `Each cell is a mean over ${pairs}. ${overWords(view)}`;
+    const {prompts, seeds} = view, over = [prompts.length ? plural(prompts.length, 'prompt') : '', seeds.length > 1 || !prompts.length ? plural(seeds.length, 'seed') : ''];
+    note.textContent = `Each cell is a mean over ${over.filter(Boolean).join(' and ')}. ${overWords(view)}`;
     drawCell(view, found, cell);
   }
 
@@ -43,10 +43,10 @@ export function makeMap({move}) {
     shown = runs.filter(run => run.state === 'succeeded').map(run => run.record);
     compare.disabled = !shown.length;
     fill(list, runs.map(run => h('li', {data: {state: run.state}},
-      h('a', {href: run.record ? address(`./?session=${encodeURIComponent(run.record)}`) : null},
+      h('a', {href: run.record ? whereShown(view.of, run.record) : null},
         run.picture ? picture(run.picture, '', {loading: 'lazy'}) : h('span', {class: 'blank'}),
-        h('span', {class: 'what'}, h('bdi', {}, view.prompts[run.prompt]), h('small', {}, `seed ${run.seed}${run.own || !run.record ? '' : ', run elsewhere'}`)),
-        h('b', {}, run.state === 'succeeded' ? (run.value === null ? 'no number' : shownValue(found, run.value)) : run.record ? stateWord(run.state) : 'Not run')),
+        h('span', {class: 'what'}, view.prompts.length ? h('bdi', {}, view.prompts[run.prompt]) : null, h('small', {}, `seed ${run.seed}${run.own || !run.record ? '' : ', run elsewhere'}`)),
+        h('b', {}, run.state === 'succeeded' ? (run.value === null ? 'no number' : shownValue(found, run.value)) : run.record ? stateWord(run.state) + (run.state !== 'failed' && run.done ? `, ${Math.floor(100 * run.done)}%` : '') : 'Not run')),
       run.error ? h('p', {class: 'problem'}, run.error) : null)));
   }
 
@@ -98,7 +98,9 @@ function betweenWords(found, told) {
 
 function overWords(view) {
   if (view.prompts.length > 1) return 'The half-width of its 95% interval (Student\u2019s t) stands below: over prompts, for seeds of one prompt are no independent samples.';
-  return view.seeds.length > 1 ? 'The half-width of its 95% interval (Student\u2019s t) stands below, over seeds: it holds for this prompt alone.' : 'One prompt and one seed show how it works, not how well.';
+  const tunes = view.of === 'train';
+  if (view.seeds.length < 2) return tunes ? 'One seed shows how it works, not how well.' : 'One prompt and one seed show how it works, not how well.';
+  return `The half-width of its 95% interval (Student\u2019s t) stands below, over seeds${tunes ? '' : ': it holds for this prompt alone'}.`;
 }
 
 function statesOf(runs) {

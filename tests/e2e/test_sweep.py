@@ -1,10 +1,11 @@
 """Page Sweep over a real lab: a sweep is asked for, told as it goes, read as a map whose cells open their sessions."""
 
 import re
+from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from app.sweep_config import hash_of, read_sweep, to_plain
+from app.sweep_config import from_plain, hash_of, read_sweep, to_plain
 from app.worker import Worker
 from storage import jobs, sweeps
 from tests.e2e.kept import Kept
@@ -27,13 +28,24 @@ def work(kept: Kept) -> None:
     Worker(kept.lab.database, kept.lab.artifacts, fake_toolbox(reward=fake_reward), lane="batch").run_one()
 
 
-def swept(kept: Kept) -> str:
+def swept(kept: Kept, body: dict[str, Any] = BODY) -> str:
     """A sweep of the fake model, half of whose cells cannot be run; it waits."""
-    config = read_sweep(BODY)
+    config = read_sweep(body)
     with kept.lab.database.write() as tx:
         record_id = sweeps.create(tx, to_plain(config), hash_of(config), name="Both", preset="smart-grpo")
         jobs.enqueue(tx, kind=jobs.SWEEP, record_id=record_id, lane="batch")
     return record_id
+
+
+TUNED = {
+    "of": "train",
+    "axes": [
+        {"setting": "learning_rate", "values": [3e-4, 1e-3]},
+        {"setting": "model", "values": ["fake", "no-weights"]},
+    ],
+    "seeds": 2,
+    "base": {"epochs": 2, "sample_every": 1},
+}
 
 
 def cells(page: Page) -> Locator:
@@ -56,6 +68,57 @@ def test_a_sweep_is_asked_for_and_stopped(page: Page, address: str, kept: Kept) 
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".chip-state")).to_have_text("Stopped")
     expect(page.get_by_role("button", name="Run what is missing")).to_be_visible()
+
+
+def test_fine_tunes_are_asked_for_with_fields_of_their_own(page_with_errors: Page, address: str, kept: Kept) -> None:
+    page = page_with_errors
+    page.goto(f"{address}sweep")
+    page.get_by_role("button", name="Fine-tunes", exact=True).click()
+    expect(page.get_by_label("Values of the first setting")).to_have_value("3e-4, 6e-4, 1.2e-3")
+    expect(page.get_by_label("Lines", exact=True)).to_be_hidden()
+    page.get_by_label("Values of the first setting").fill("3e-4, 1e-3")
+    page.get_by_label("And", exact=True).select_option("ema")
+    page.get_by_role("button", name="yes", exact=True).click()
+    page.get_by_label("Seeds").fill("2")
+    page.get_by_label("Epochs").fill("5")
+    expect(page.locator(".cost")).to_contain_text("4 runs in 2 cells")
+    page.get_by_label("Epochs").fill("many")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("[data-field='epochs'] .wrong")).to_contain_text("expected a whole number")
+    page.get_by_label("Epochs").fill("5")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("heading", name="Learning rate by running average (EMA)")).to_be_visible()
+    (job,) = kept.lab.queue()["jobs"]
+    with kept.lab.database.read() as tx:
+        config = from_plain(sweeps.sweep_row(tx, job["record_id"]).config)
+    assert config.num_runs == 4 and {run.config.epochs for run in config.runs()} == {5}
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".chip-state")).to_have_text("Stopped")
+    page.get_by_role("button", name="Searches", exact=True).click()
+    page.get_by_role("button", name="Use these settings").click()
+    expect(page.get_by_label("Epochs")).to_have_value("5")
+    expect(page.get_by_label("Values of the first setting")).to_have_value("0.0003, 0.001")
+
+
+def test_a_map_of_gains_fills_and_its_cells_open_fine_tunes(page: Page, address: str, kept: Kept) -> None:
+    record_id = swept(kept, TUNED)
+    page.goto(f"{address}sweep?record={record_id}")
+    expect(page.locator(".chip-state")).to_have_text("Waiting")
+    work(kept)
+    expect(page.locator(".chip-state")).to_have_text("Finished")
+    expect(page.locator(".lab-made .status")).to_contain_text("4 of 8 runs finished, 4 failed")
+    expect(page.locator(".map caption")).to_have_text(re.compile("Held-out reward, gain over the base"))
+    expect(cells(page).first).to_contain_text("\u00b1")
+    page.get_by_label("Measure").select_option("gain:verifier")
+    expect(cells(page).first).to_contain_text("0.000")
+    cells(page).nth(1).click()
+    expect(page.locator(".runs .problem").first).to_contain_text("weights of no-weights")
+    cells(page).nth(2).click()
+    expect(page.locator(".runs small").nth(1)).to_have_text("seed 1")
+    expect(page.locator(".brushed .head")).to_contain_text("4 of 4 kept")
+    page.locator(".runs a").first.click()
+    page.wait_for_url("**train?record=**")
+    expect(page.get_by_role("heading", name="Both: learning rate 0.001, model fake, seed 0")).to_be_visible()
 
 
 def test_what_is_wrong_is_told_beside_its_field(page_with_errors: Page, address: str) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from app.__main__ import _parser, main
+from app.running import end_killed
 from app.services import Lab
 from app.settings import Settings
 from app.sweep_command import sweep_here
 from app.sweep_flags import read_body
 from core.errors import ConfigError, LabError
+from storage import sessions
 from tests.fakes import fake_reward, fake_toolbox
 
 FLAGS = ["--steps", "3", "--num-iterations", "1", "--arms", "no_search", "--reward", "shapes-clip=1"]
@@ -28,6 +30,11 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 def body(*flags: str) -> dict[str, Any]:
     return read_body(_parser().parse_args(["sweep", *flags, *FLAGS]))
+
+
+def tuned(*flags: str) -> dict[str, Any]:
+    words = ["sweep", "--fine-tunes", *flags]
+    return read_body(_parser(words).parse_args(words))
 
 
 def run(lab: Lab, asked: dict[str, Any], **how: Any) -> str:
@@ -49,6 +56,47 @@ def test_a_sweep_prints_a_line_a_run_and_is_not_run_twice(lab: Lab) -> None:
     told = run(lab, body(*ASKED), as_json=False, measure="shapes-clip")
     assert told.splitlines()[1].split() == ["Candidates", "(K)", "\\", "Step", "kind", "sde", "cps"]
     assert "/sweep?record=" in told and len(lab.recent(kind="session")) == 4
+
+
+def test_fine_tunes_are_swept_with_the_flags_of_train(lab: Lab) -> None:
+    asked = tuned("--epochs", "2", "--vary", "learning-rate=3e-4,1e-3", "--seeds", "2", "--name", "Rates")
+    assert asked["of"] == "train" and asked["name"] == "Rates"
+    assert asked["base"] == {"preset": "flow-grpo", "epochs": 2}
+    lines = [json.loads(line) for line in run(lab, asked, as_json=True).splitlines()]
+    assert [line["event"] for line in lines] == ["sweep", *["run"] * 4, "cells"]
+    assert lines[2]["values"] == {"learning_rate": 1e-3} and lines[2]["seed"] == 0 and "prompt" not in lines[2]
+    assert {line["fine_tune"] for line in lines[1:5]} == {row["id"] for row in lab.recent(kind="train")}
+    estimate = json.loads(run(lab, asked, as_json=True, estimate=True))
+    assert (estimate["runs"], estimate["known"], estimate["nfe"]) == (4, 4, 0)
+    told = run(lab, asked, as_json=False, measure="gain:verifier").splitlines()
+    assert told[0].startswith("Exactly right, held-out, gain over the base") and told[1].split()[:2] == [
+        "Learning",
+        "rate",
+    ]
+    assert told[2].split() == ["0.0003", "0.000", "[0.000,", "0.000]"] and len(lab.recent(kind="train")) == 4
+
+
+def test_a_process_that_was_killed_leaves_no_fine_tune_running(lab: Lab) -> None:
+    def before(name: str) -> None:
+        if name == "epoch 2":
+            raise KeyboardInterrupt
+
+    asked = tuned("--epochs", "3", "--vary", "learning_rate=3e-4,1e-3")
+    with pytest.raises(KeyboardInterrupt):
+        sweep_here(lab, asked, as_json=True, toolbox=fake_toolbox(before), out=io.StringIO())
+    assert {record["state"] for record in lab.records()["records"]} == {"cancelled"}
+    with lab.database.write() as tx:  # as if nobody had been there to say so
+        for record in lab.records()["records"]:
+            sessions.set_state(tx, record["id"], "running")
+    sweep_id = lab.records(kind="sweep")["records"][0]["id"]
+    (lab.settings.data_dir / "searching" / f"{sweep_id}.lock").touch()
+    assert end_killed(lab.database, lab.settings.data_dir) == [sweep_id]
+    assert {record["state"] for record in lab.records()["records"]} == {"failed"}
+
+
+def test_the_flag_that_decides_the_others_is_not_shortened() -> None:
+    with pytest.raises(ConfigError, match="written out"):
+        body("a", "--fine", "--vary", "num_steps=3,4")
 
 
 def test_a_sweep_that_is_interrupted_says_so(lab: Lab) -> None:

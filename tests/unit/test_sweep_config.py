@@ -1,5 +1,7 @@
 """What a sweep runs, what it refuses, and what its cells come to."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,9 +9,10 @@ import pytest
 from app.reuse import usual
 from app.sweep_cells import cell_of, cells, measures_of
 from app.sweep_config import MAX_RUNS, from_plain, hash_of, read_sweep, read_value, to_plain, value_text
+from core import train_config
 from core.config import ExploreConfig, config_hash
 from core.errors import ConfigError
-from storage.sweeps import Outcome
+from storage.sweeps import Outcome, judged
 
 PROMPTS = ["a photo of a red circle", "a photo of a blue star"]
 
@@ -17,6 +20,11 @@ PROMPTS = ["a photo of a red circle", "a photo of a blue star"]
 def body(*axes: tuple[str, list[Any]], **more: Any) -> dict[str, Any]:
     told = [{"setting": setting, "values": values} for setting, values in axes]
     return {"prompts": PROMPTS, "seeds": 2, "axes": told} | more
+
+
+def tuned(*axes: tuple[str, list[Any]], **more: Any) -> dict[str, Any]:
+    told = [{"setting": setting, "values": values} for setting, values in axes]
+    return {"of": "train", "seeds": 2, "axes": told} | more
 
 
 def problems(asked: dict[str, Any]) -> dict[str, str]:
@@ -29,7 +37,7 @@ def test_runs_are_every_cell_prompt_and_seed_once() -> None:
     config = read_sweep(body(("search.num_candidates", [3, 5]), ("guidance_scale", [1.5, 4.5, 7])))
     runs = config.runs()
     assert len(runs) == config.num_runs == 2 * 3 * 2 * 2
-    assert len({run.hash for run in runs}) == len(runs)
+    assert len({run.key for run in runs}) == len(runs)
     first = runs[0]
     assert (first.cell, first.prompt, first.seed) == ((0, 0), 0, 0)
     assert (first.config.prompt, first.config.search.num_candidates, first.config.guidance_scale) == (
@@ -54,6 +62,65 @@ def test_a_preset_is_set_before_what_is_varied_beside_it() -> None:
     found = {run.cell: run.config.search for run in config.runs()}
     assert [found[0, at].num_candidates for at in (0, 1)] == [7, 7]
     assert [found[0, at].num_iterations for at in (0, 1)] == [1, 5]
+
+
+def test_fine_tunes_are_every_cell_and_seed_once_with_the_digests_of_others() -> None:
+    config = read_sweep(tuned(("learning_rate", ["3e-4", "1e-3"]), ("preset", ["flow-grpo", "smart-grpo"])))
+    runs = config.runs()
+    assert [(run.cell, run.prompt, run.seed) for run in runs[3:5]] == [((1, 1), 0, 0), ((0, 0), 0, 1)]
+    assert len({run.key for run in runs}) == len(runs) == config.num_runs == 8
+    alone = train_config.from_dict({"preset": "smart-grpo", "learning_rate": 1e-3, "seed": 1, "threads": 1})
+    assert train_config.config_hash(replace(runs[-1].config, threads=1)) == train_config.config_hash(alone)
+    assert alone.eval_steps == runs[-1].config.eval_steps == 20
+
+
+def test_what_is_asked_for_holds_over_every_preset() -> None:
+    asked = tuned(("preset", ["flow-grpo", "smart-grpo"]), base={"epochs": 7, "search": {"num_candidates": 9}})
+    found = read_sweep(asked)
+    configs = [run.config for run in found.runs()[:2]]
+    assert [(c.epochs, c.search.num_candidates, c.noise_source) for c in configs] == [
+        (7, 9, "random"),
+        (7, 9, "search"),
+    ]
+    assert found.base["prompt_set"] == "shapes-train" and "learning_rate" not in found.base
+    assert from_plain(json.loads(json.dumps(to_plain(found)))) == found
+
+
+def test_a_search_preset_is_set_before_what_is_varied_beside_it_in_fine_tunes_too() -> None:
+    searched = {"preset": "smart-grpo"}
+    config = read_sweep(
+        tuned(("search.num_candidates", [4, 7]), ("search.preset", ["one-shot", "smart-grpo"]), base=searched)
+    )
+    found = [run.config.search for run in config.runs()[:4]]
+    assert [(one.preset, one.num_candidates, one.num_iterations) for one in found] == [
+        ("one-shot", 4, 1),
+        ("smart-grpo", 4, 5),
+        ("one-shot", 7, 1),
+        ("smart-grpo", 7, 5),
+    ]
+
+
+def test_a_fine_tune_is_found_by_how_it_was_judged_too() -> None:
+    keys = [read_sweep(tuned(("ema", ["yes"]), base={"eval_steps": steps})).runs()[0].key for steps in (6, 7)]
+    assert len(set(keys)) == 2 and len({key.partition("/")[0] for key in keys}) == 1
+
+
+def test_a_fine_tune_is_judged_by_its_averaged_weights_where_there_are_such() -> None:
+    metrics = {"heldout": 0.1, "heldout_ema": 0.2, "heldout_ema/a": None, "heldout/a": 0.3, "verifier": 0.4, "kid": 9.0}
+    assert judged(metrics) == {"heldout": 0.2, "a": 0.3, "verifier": 0.4}
+
+
+def test_the_gain_of_a_fine_tune_is_over_the_model_as_it_was() -> None:
+    config = read_sweep(tuned(("reward", ["shapes-clip", "shapes-verifier"])))
+    runs = config.runs()
+    by_name = {one.name: one for one in measures_of(config, runs)}
+    assert next(iter(by_name)) == "gain:verifier" and "heldout" not in by_name, "sums of different rewards"
+    arms = {"base": {"shapes-clip": 0.5}, "result": {"shapes-clip": 0.75}}
+    outcome = Outcome("a", "succeeded", None, None, True, arms=arms)
+    assert (
+        by_name["gain:shapes-clip"].of(runs[0], outcome) == 0.25
+        and by_name["gain:verifier"].of(runs[0], outcome) is None
+    )
 
 
 def test_a_varied_reward_is_climbed_and_the_others_are_watched() -> None:
@@ -94,6 +161,13 @@ def test_a_sweep_is_read_back_as_it_was_stored() -> None:
         (body(("num_steps", [5]), seeds=[-1]), "seeds", "expected a whole number"),
         (body(("num_steps", [5]), base=3), "base", "expected an object"),
         (body(("num_steps", [5]), colour="red"), "colour", "is not a setting of a sweep"),
+        (body(("num_steps", [5]), of="measure"), "of", "expected one of session, train"),
+        (tuned(("eval_steps", [5])), "axis-0", "expected one of preset, reward, model, learning_rate"),
+        (tuned(("ema_decay", [0.9, 2])), "ema_decay", "with ema_decay 2: expected a number from 0"),
+        (tuned(("preset", ["flow-grpo", "best"])), "preset", "expected one of flow-grpo"),
+        (tuned(("sde_window", [1]), prompts=["x"]), "prompts", "expected them in base"),
+        (tuned(("sde_window", [1]), base={"eval_step": 2}), "eval_step", "is not a setting"),
+        (tuned(("preset", ["flow-grpo"]), base={"eval_step": 2}), "eval_step", "is not a setting"),
     ],
 )
 def test_what_cannot_be_swept_is_told_by_field(asked: dict[str, Any], field: str, sentence: str) -> None:
@@ -108,13 +182,13 @@ def test_values_are_read_as_people_write_them() -> None:
 
 def done(run: Any, reward: float, blind: float = 0.25) -> Outcome:
     arms = {"search": {"shapes-clip": reward, "nfe": 20.0}, "no_search": {"shapes-clip": blind}}
-    return Outcome(run.hash, "succeeded", None, None, True, nfe=40, seconds=2.0, arms=arms)
+    return Outcome(run.key, "succeeded", None, None, True, nfe=40, seconds=2.0, arms=arms)
 
 
 def test_a_cell_is_the_mean_of_its_runs_with_an_interval_over_prompts() -> None:
     config = read_sweep(body(("search.num_candidates", [3, 5])))
     runs = config.runs()
-    known = {run.hash: done(run, 0.5 + run.prompt * 0.2 + run.seed * 0.1) for run in runs if run.cell == (0,)}
+    known = {run.key: done(run, 0.5 + run.prompt * 0.2 + run.seed * 0.1) for run in runs if run.cell == (0,)}
     gain = next(one for one in measures_of(config, runs) if one.name == "gain:no_search")
     first, second = cells(config, runs, known, gain)
     assert second is None
@@ -135,7 +209,7 @@ def test_one_run_has_no_interval_and_one_prompt_has_one_over_seeds() -> None:
 def test_a_run_that_has_not_finished_or_lacks_the_reward_counts_for_nothing() -> None:
     config = read_sweep(body(("num_steps", [5]), prompts=PROMPTS[:1], seeds=2))
     first, second = config.runs()
-    known = {first.hash: done(first, 0.5), second.hash: Outcome("b", "failed", "no weights", None, True)}
+    known = {first.key: done(first, 0.5), second.key: Outcome("b", "failed", "no weights", None, True)}
     by_name = {one.name: one for one in measures_of(config, [first, second])}
     assert cells(config, [first, second], known, by_name["reward"])[0]["runs"] == 1
     assert cells(config, [first, second], known, by_name["shapes-verifier"]) == [None]
