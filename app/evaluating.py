@@ -13,7 +13,7 @@ from app.toolbox import Resident
 from app.trained import trained_id
 from core.config import PRESETS, Arm, ExploreConfig
 from core.events import ArmFinished
-from core.experiment_stats import Interval, mean_interval, paired
+from core.experiment_stats import clustered
 from core.train_config import TrainConfig
 from storage import jobs, runs
 from storage.engine import Database
@@ -33,6 +33,7 @@ def perform(database: Database, resident: Resident, claim: jobs.Claim, stop: thr
     resident.toolbox.set_threads(config.threads)
     rewards = resident.rewards(config.rewards)
     rows: list[dict[str, Any]] = []
+    prompts = trial.asked["prompts"]
     models = {"base": config.model, "trained": trained_id(config.model, claim.record_id, trial.asked["epoch"])}
     for name, model_id in models.items():
         model = resident.model(model_id)
@@ -46,7 +47,7 @@ def perform(database: Database, resident: Resident, claim: jobs.Claim, stop: thr
                     rows.append({"model": name, "arm": event.arm, "prompt": place, "rewards": scored, **spent})
     with database.write() as tx:
         jobs.check_fence(tx, claim)
-        runs.save_trial(tx, claim.record_id, trial.number, result=result_of(rows, config.climbed))
+        runs.save_trial(tx, claim.record_id, trial.number, result=result_of(rows, config.climbed, prompts))
         jobs.finish(tx, claim, "succeeded")
 
 
@@ -57,10 +58,13 @@ def sessions_of(config: TrainConfig, asked: Mapping[str, Any]) -> Iterator[Explo
         yield replace(config.of_member(prompt, config.seed + place), search=search, arms=ARMS)
 
 
-def result_of(rows: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> dict[str, Any]:
+def result_of(
+    rows: Sequence[Mapping[str, Any]], weights: Mapping[str, float], prompts: Sequence[str]
+) -> dict[str, Any]:
     """Means by model and arm, and paired gains with their intervals: of training in each arm, of the search on each.
 
-    A prompt counts where every arm of both models has a finite number.
+    Intervals are over captions: where some of `prompts` are the same, from other noise, they count as one. `prompts` of
+    the result is how many were drawn, `different` how many of these are different.
     """
     measures = [*rows[0]["rewards"], "total"]
     values: dict[tuple[str, str], dict[str, dict[int, float | None]]] = {}
@@ -74,18 +78,18 @@ def result_of(rows: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -
     for (model, arm), each in values.items():
         mine = [row for row in rows if (row["model"], row["arm"]) == (model, arm)]
         nfe = sum(row["nfe"] for row in mine) / len(mine)
-        told = {measure: _told(mean_interval, _whole(each[measure])) for measure in measures}
+        told = {measure: _told(each[measure], prompts) for measure in measures}
         arms.append({"model": model, "arm": arm, "nfe": nfe, "rewards": told})
     gains = []
     for model, arm in values:
         against = [("base", arm)] if model == "trained" else []
         against += [(model, "no_search")] if arm == "search" else []
         for other in against:
-            gained = {m: _told(paired, *_common(values[model, arm][m], values[other][m])) for m in measures}
+            gained = {m: _told(_gains(values[model, arm][m], values[other][m]), prompts) for m in measures}
             gains.append(
                 {"model": model, "arm": arm, "against": {"model": other[0], "arm": other[1]}, "rewards": gained}
             )
-    return {"arms": arms, "gains": gains, "prompts": len({row["prompt"] for row in rows})}
+    return {"arms": arms, "gains": gains, "prompts": len(prompts), "different": len(set(prompts))}
 
 
 def _total(scored: Mapping[str, float | None], weights: Mapping[str, float]) -> float | None:
@@ -93,19 +97,17 @@ def _total(scored: Mapping[str, float | None], weights: Mapping[str, float]) -> 
     return None if any(value is None for _, value in values) else sum(w * v for w, v in values if v is not None)
 
 
-def _whole(values: Mapping[int, float | None]) -> list[float]:
-    return [value for value in values.values() if value is not None]
+def _gains(one: Mapping[int, float | None], other: Mapping[int, float | None]) -> dict[int, float | None]:
+    """By prompt, where both have a number."""
+    pairs = ((place, value, other.get(place)) for place, value in one.items())
+    return {place: mine - its for place, mine, its in pairs if mine is not None and its is not None}
 
 
-def _common(one: Mapping[int, float | None], other: Mapping[int, float | None]) -> tuple[list[float], list[float]]:
-    places = [place for place in one if one[place] is not None and other.get(place) is not None]
-    return [float(one[place] or 0.0) for place in places], [float(other[place] or 0.0) for place in places]
-
-
-def _told(summary: Any, *values: list[float]) -> dict[str, Any] | None:
-    if not values[0]:
+def _told(values: Mapping[int, float | None], prompts: Sequence[str]) -> dict[str, Any] | None:
+    whole = {place: value for place, value in values.items() if value is not None}
+    if not whole:
         return None
-    found: Interval = summary(*values)
+    found = clustered(list(whole.values()), [prompts[place] for place in whole])
     return {"mean": found.mean, "low": found.low, "high": found.high, "count": found.count}
 
 

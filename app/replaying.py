@@ -4,6 +4,7 @@ The computation follows what was stored where a person may have steered it: it g
 one difference is not told as many. Nothing is recorded but what came of the comparison.
 """
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -35,7 +36,8 @@ from storage.values import this
 from storage.views import record_row, step_view
 
 TRAINED_EPOCHS = 1  # of a fine-tune, where nobody says how many: each takes as long as it took
-_NOT_SCIENCE = ("peak_memory_mb",)
+# Gains follow from the rest, and older records have none.
+_NOT_SCIENCE = re.compile(r"peak_memory_mb|(heldout|verifier)(_ema)?_gain(_low|_high)?")
 
 
 class StoredSession:
@@ -292,11 +294,15 @@ def siblings_pieces(stored: Mapping[str, Any], event: SiblingsMeasured) -> tuple
 def epoch_pieces(stored: Any, event: EpochFinished) -> tuple[Piece, Piece]:
     """One epoch of a fine-tune, as it is stored and as it comes; what it took is no part of it."""
     place = {"what": "epoch", "epoch": event.epoch}
-    one = {name: numbers(value) for name, value in stored.metrics.items() if name not in _NOT_SCIENCE}
-    other = {name: _finite(numbers(value)) for name, value in event.metrics.items() if name not in _NOT_SCIENCE}
+    one = {name: numbers(value) for name, value in stored.metrics.items() if _is_science(name)}
+    other = {name: _finite(numbers(value)) for name, value in event.metrics.items() if _is_science(name)}
     one |= {f"{name} by step": numbers(list(values)) for name, values in stored.per_step.items()}
     other |= {f"{name} by step": _finite(numbers(list(values))) for name, values in event.per_step.items()}
     return Piece(place, one), Piece(place, other)
+
+
+def _is_science(name: str) -> bool:
+    return _NOT_SCIENCE.fullmatch(name) is None
 
 
 def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -1,5 +1,7 @@
 """Prompts to learn from and to be judged by, by name. No torch: the web process reads them too."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -9,6 +11,7 @@ from core.geneval.prompts import generate
 from core.geneval.prompts import split as split_scenes
 from core.models.files import ASSETS
 from core.shapes.scenes import COLORS, RELATIONS, SHAPES, Caption, Phrase, evaluation_captions, sample_caption
+from core.train_config import TrainConfig
 
 SHAPES_TRAIN = "shapes-train"
 GENEVAL = "geneval"
@@ -18,6 +21,7 @@ GENERATED = {
 }
 SPLITS = ("train", "eval")
 NUM_TRAIN, NUM_EVAL = 1_500, 240
+FEWEST_SPLIT = 8  # of fewer lines none can be spared for judging
 TRAIN_SEED, EVAL_SEED = 60_001, 60_002
 # Shares of what is learned from. The two open kinds leave a colour to the model, as the captions do that it draws
 # worst; none of them is asked for in an evaluation. (Single objects, with a colour or without, and open pairs have so
@@ -56,9 +60,43 @@ def prompt_set(name: str, split: str = "train") -> tuple[str, ...]:
 
 def split_lines(prompts: tuple[str, ...], split: str) -> tuple[str, ...]:
     """One's own prompts: every fourth is kept for judging. Fewer than 8 are too few to spare any: both are all."""
-    if len(prompts) < 8:
+    if len(prompts) < FEWEST_SPLIT:
         return prompts
     return tuple(prompt for index, prompt in enumerate(prompts) if (index % 4 == 3) == (split == "eval"))
+
+
+def trained_prompts(config: TrainConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The prompts that a fine-tune learns from and those it is judged by. Raises ConfigError for an unknown set."""
+    if config.prompts:
+        learned, kept = (split_lines(config.prompts, split) for split in SPLITS)
+    else:
+        learned, kept = (prompt_set(config.prompt_set, split) for split in SPLITS)
+    return learned, kept[: config.eval_prompts]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a fine-tune is judged by: so many captions, so many of them different, and whether it learns from none."""
+
+    captions: int
+    different: int
+    unseen: bool
+
+    @property
+    def words(self) -> str:
+        """What to call them."""
+        return "prompts never trained" if self.unseen else "the prompts it is trained on"
+
+
+def judged_on(config: TrainConfig) -> Judged:
+    """Of a fine-tune's config. Raises ConfigError for an unknown set."""
+    return judged_by(*trained_prompts(config))
+
+
+def judged_by(learned: Sequence[str], judged: Sequence[str]) -> Judged:
+    """Of the prompts themselves."""
+    different = set(judged)
+    return Judged(len(judged), len(different), different.isdisjoint(learned))
 
 
 @cache

@@ -18,8 +18,9 @@ Command = Literal["sample", "save"]
 class TrainStarted:
     """What will be trained, on what.
 
-    `sigmas`: num_steps + 1; `latent_dim` d = C H W; `clip_range` as it is used; `eval_prompts` are never trained, the
-    first eight of them make the sample sheets. `nfe_per_epoch` is the mean over the places of a random window.
+    `sigmas`: num_steps + 1; `latent_dim` d = C H W; `clip_range` as it is used; by `eval_prompts` it is judged, and the
+    first eight different ones of them make the sample sheets. `nfe_per_epoch` is the mean over the places of a random
+    window.
     `micro_seconds`: wall time of one trained micro-batch at one timestep, forward and backward, measured just now.
     """
 
@@ -46,7 +47,9 @@ class EpochFinished:
     the noises used). Of the updates: loss, approx_kl, kl_ref, clip_fraction, ratio_max_deviation (first update),
     grad_norm, grad_cosine_searched, updates. On held-out prompts, ODE: heldout (weighted sum), heldout/<name>, verifier
     (strict accuracy), kid, and the same with _ema (heldout_ema, heldout_ema/<name>, verifier_ema, kid_ema) for the
-    averaged weights. nfe and nfe_eval of this epoch alone; peak_memory_mb.
+    averaged weights. From the second judgement on how much heldout and verifier have gained since the first, paired by
+    prompt, with the bounds of a 95% interval over captions: heldout_gain, heldout_gain_low, heldout_gain_high,
+    verifier_gain and so on, and heldout_ema_gain and so on. nfe and nfe_eval of this epoch alone; peak_memory_mb.
 
     `per_step` ("clip_fraction", "ratio_mean", "approx_kl") holds a value a timestep, None where it was not trained.
     `cost` is the training's since the beginning (drawing, searching, updating; not the looking). `seconds` by phase:

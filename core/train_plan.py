@@ -1,8 +1,9 @@
-"""What a fine-tune will cost, known before it runs. Standard library only, so that a page can say it."""
+"""What a fine-tune will cost, known before it runs. No torch, so that a page can say it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.prompts import judged_on
 from core.schedule import in_window
 from core.train_config import TrainConfig, windows
 
@@ -30,7 +31,7 @@ class Forwards:
 
 
 def forwards(config: TrainConfig, sigmas: Sequence[float], nfe_per_velocity: int) -> Forwards:
-    """For a schedule (num_steps + 1 sigmas). Raises ConfigError where the window holds too few steps."""
+    """For a schedule (num_steps + 1 sigmas). Raises ConfigError for an unknown set, or too few steps in the window."""
     places, inside = windows(config, tuple(sigmas)), in_window(sigmas, config.window_min, config.window_max)
     drawn = config.prompts_per_epoch * config.group_size
     chosen = config.prompts_per_epoch * config.searched_members
@@ -45,13 +46,13 @@ def forwards(config: TrainConfig, sigmas: Sequence[float], nfe_per_velocity: int
     if config.noise_source == "search" and (config.search.selection != "random" or config.search.result == "best"):
         steps = sum(sum(inside[step] for step in steps) for steps in places) / len(places)
         searched = chosen * steps * tries * config.search.num_iterations
-    judged = config.eval_prompts * config.eval_steps * (2 if config.ema else 1)
+    judged = judged_on(config)
     return Forwards(
         rollout=(starts * before + points + tried * extra + (drawn + chosen * extra) * later) * nfe_per_velocity,
         search=searched * nfe_per_velocity,
         update=(points + drawn * (len(places[0]) - 1)) * (2 if config.kl_beta else 1) * nfe_per_velocity,
-        evaluate=judged * nfe_per_velocity,
-        sample=min(SAMPLES, config.eval_prompts) * config.eval_steps * nfe_per_velocity,
+        evaluate=judged.captions * config.eval_steps * (2 if config.ema else 1) * nfe_per_velocity,
+        sample=min(SAMPLES, judged.different) * config.eval_steps * nfe_per_velocity,
     )
 
 

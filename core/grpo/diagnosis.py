@@ -1,15 +1,19 @@
 """What the figures of a fine-tune say, in plain words: a pure function of its history."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
+from core.prompts import judged_on
 from core.train_config import TrainConfig
 
 RECENT = 5  # epochs that a sentence looks back on
 FLAT_SHARE, CLIPPED_SHARE, QUIET_CLIP = 0.5, 0.5, 0.001
 SMALL_NOISE, DRIFT_FACTOR, VARIETY_LOST, RATIO_TOLERANCE = 0.8, 2.0, 0.5, 0.01
 MIN_EPOCHS = 10  # before this nothing is said of a trend
+RISEN, EVEN = "has risen", "no change that can be told from chance"
 
 History = Sequence[Mapping[str, float]]
+Tone = Literal["good", "even", "bad"]
 
 
 def diagnose(history: History, config: TrainConfig) -> tuple[str, ...]:
@@ -26,9 +30,14 @@ def diagnose(history: History, config: TrainConfig) -> tuple[str, ...]:
         _variety(trained),
         _drift(history),
         _cosine(trained),
-        _trend(history),
+        _trend(history, config),
     ]
     return tuple(sentence for sentence in found if sentence)
+
+
+def tone_of(sentence: str) -> Tone:
+    """Whether a sentence tells of something to be glad of, of nothing, or of something to mend."""
+    return "good" if RISEN in sentence else "even" if EVEN in sentence else "bad"
 
 
 def _recent(trained: History, name: str) -> float | None:
@@ -54,11 +63,19 @@ def _unscored(trained: History) -> str:
     return f"{share:.0%} of pictures got no finite reward and teach nothing." if share > 0 else ""
 
 
+def _judged(history: History, name: str) -> tuple[str, Mapping[str, float]]:
+    """A held-out figure's name, of the averaged weights where there are such, and the epoch judged last (or none)."""
+    key = f"{name}_ema" if any(f"{name}_ema" in one for one in history) else name
+    return key, next((one for one in reversed(history) if key in one), {})
+
+
 def _hacking(history: History) -> str:
-    """The trained reward rises on held-out prompts while the verifier, which is exact, falls."""
-    reward, exact = _ends(history, "heldout"), _ends(history, "verifier")
-    if reward and exact and reward[1] > reward[0] and exact[1] < exact[0] - 0.02:
-        fall = f"from {exact[0]:.0%} to {exact[1]:.0%}"
+    """The trained reward surely rises on held-out prompts while the verifier, which is exact, surely falls."""
+    reward, last = _judged(history, "heldout")
+    exact, _ = _judged(history, "verifier")
+    ends = _ends(history, exact)
+    if ends and last.get(f"{reward}_gain_low", 0.0) > 0 > last.get(f"{exact}_gain_high", 0.0):
+        fall = f"from {ends[0]:.0%} to {ends[1]:.0%}"
         return f"The trained reward rises but the exact verifier falls ({fall}): the reward is being fooled."
     return ""
 
@@ -108,9 +125,19 @@ def _cosine(trained: History) -> str:
     return f"Searched and random members pull in opposite directions (cosine {cosine:.2f} of their gradients)."
 
 
-def _trend(history: History) -> str:
-    ends = _ends(history, "heldout")
+def _trend(history: History, config: TrainConfig) -> str:
+    """Where the reward of the weights that are kept went; risen or fallen only where the interval says so."""
+    key, last = _judged(history, "heldout")
+    ends = _ends(history, key)
     if ends is None or history[-1].get("epoch", 0) < MIN_EPOCHS:
         return ""
-    way = "risen" if ends[1] > ends[0] else "fallen" if ends[1] < ends[0] else "not moved"
-    return f"On prompts that are never trained the reward has {way}, from {ends[0]:.3f} to {ends[1]:.3f}."
+    weights = "averaged" if key.endswith("_ema") else "trained"
+    whose = f"On {judged_on(config).words} the reward of the {weights} weights"
+    way = f"from {ends[0]:.3f} to {ends[1]:.3f}"
+    gain, low, high = (last.get(f"{key}_gain{end}") for end in ("", "_low", "_high"))
+    if gain is None or low is None or high is None:
+        return f"{whose} went {way}; nothing is stored that tells whether this is more than chance."
+    interval = f"{gain:+.3f}, 95% interval over captions {low:+.3f} to {high:+.3f}"
+    if low <= 0 <= high:
+        return f"{whose} went {way} ({interval}): {EVEN}."
+    return f"{whose} {RISEN if low > 0 else 'has fallen'}, {way} ({interval})."

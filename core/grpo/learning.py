@@ -17,18 +17,8 @@ from core.grpo.rollout import Trajectories, layout, members_of, prefixes, roll_o
 from core.grpo.sampling import stack
 from core.grpo.scoring import Scorer
 from core.grpo.updates import Updates
-from core.prompts import prompt_set, split_lines
 from core.schedule import in_window
-from core.train_config import TrainConfig, windows
-
-
-def trained_prompts(config: TrainConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The prompts to learn from and those to be judged by. Raises ConfigError for an unknown set."""
-    if config.prompts:
-        learned, kept = (split_lines(config.prompts, split) for split in ("train", "eval"))
-    else:
-        learned, kept = (prompt_set(config.prompt_set, split) for split in ("train", "eval"))
-    return learned, kept[: config.eval_prompts]
+from core.train_config import windows
 
 
 class Learner:

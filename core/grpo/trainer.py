@@ -19,12 +19,13 @@ from core.errors import ConfigError, LabError, TrainError
 from core.events import Cost
 from core.explore import explore
 from core.grpo.diagnosis import diagnose
-from core.grpo.judging import HeldOut
-from core.grpo.learning import Learner, trained_prompts
+from core.grpo.judging import Each, HeldOut, gains
+from core.grpo.learning import Learner
 from core.grpo.policy import Policy
 from core.grpo.scoring import Scorer
 from core.microbatch import is_out_of_memory
 from core.models.protocol import FlowModel
+from core.prompts import trained_prompts
 from core.rewards.protocol import Reward
 from core.train_config import TrainConfig, config_hash, from_dict, to_dict, validate
 from core.train_events import (
@@ -84,6 +85,7 @@ class _Run:
         self.stored_epoch: int | None = None
         self.cost, self.elapsed = Cost(), 0.0
         self.history: list[dict[str, float]] = []
+        self.first: Each = {}  # what every prompt was worth before training
         self.told: tuple[str, ...] = ()
 
     def events(self) -> Generator[TrainEvent, None, None]:
@@ -138,7 +140,7 @@ class _Run:
             latent_dim=learner.dimension,
             prompts=tuple(learner.prompts),
             eval_prompts=self.held_out.prompts,
-            sample_prompts=self.held_out.prompts[:SAMPLES],
+            sample_prompts=tuple(self.held_out.prompts[place] for place in self.held_out.shown),
             nfe_per_epoch=plan.epoch,
             micro_seconds=learner.micro_seconds(),
         )
@@ -181,13 +183,19 @@ class _Run:
     def _judged(self) -> dict[str, float]:
         """The held-out figures of the trained weights and of their average."""
         with self.scorer.clock.phase("evaluate"):
-            found, nfe = self.held_out.judge()
+            now, prompts = self.held_out.judge(), self.held_out.prompts
+            found, nfe = now.metrics, now.nfe
+            if not self.history:
+                self.first = now.each
+            else:
+                found = found | gains(self.first, now.each, prompts)
             if self.policy.average and self.policy.updates:
                 with self.policy.averaged():
-                    averaged, again = self.held_out.judge("_ema")
-                found, nfe = found | averaged, nfe + again
+                    averaged = self.held_out.judge("_ema")
+                found, nfe = found | averaged.metrics, nfe + averaged.nfe
+                found = found | gains(self.first, averaged.each, prompts, "_ema")
             elif self.policy.average:  # nothing was learned yet: both are the model as it was
-                found |= {_averaged(name): value for name, value in found.items()}
+                found = found | {_averaged(name): value for name, value in found.items()}
         return found | {"nfe_eval": float(nfe)}
 
     def sheet(self) -> SamplesDrawn:
@@ -225,6 +233,8 @@ class _Run:
             "cost": asdict(self.cost),
             "elapsed": self.elapsed,
             "history": [dict(one) for one in self.history],
+            "first": {name: list(values) for name, values in self.first.items()},
+            "shown": list(self.held_out.shown),
         }
         return CheckpointMade(self.epoch, state)
 
@@ -240,6 +250,9 @@ class _Run:
         self.epoch = self.stored_epoch = state["epoch"]
         self.cost, self.elapsed = Cost(**state["cost"]), state["elapsed"]
         self.history = [dict(one) for one in state["history"]]
+        # States of before these were kept: no gains can be told, and the sheets are those of the first prompts.
+        self.first = state.get("first", {})
+        self.held_out.shown = tuple(state.get("shown", range(min(SAMPLES, len(self.held_out.prompts)))))
         self.told = ()  # what was found may have been cut off before it was told: it is told again
 
 

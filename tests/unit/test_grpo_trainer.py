@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +14,14 @@ from core.errors import ConfigError, TrainError
 from core.events import ArmFinished, StepCommitted
 from core.explore import explore
 from core.grpo import rollout, updates
+from core.grpo.judging import HeldOut
 from core.grpo.policy import Policy
 from core.grpo.rollout import Member, layout, members_of, prefixes, roll_out
 from core.grpo.sampling import stack
 from core.grpo.scoring import Scorer
 from core.grpo.trainer import train
 from core.models.sd3 import SD3FlowModel
+from core.prompts import trained_prompts
 from core.rewards.registry import Given
 from core.train_config import TrainConfig
 from core.train_events import (
@@ -185,6 +188,23 @@ def test_only_the_windows_steps_are_trained(model):
         assert len(trained) == 2 and trained[0] + 1 == trained[1] and trained[-1] < 3
     everything = of(run(replace(SMALL, epochs=1, sde_window=None), model), EpochFinished)[1]
     assert [value is None for value in everything.per_step["approx_kl"]] == [False, False, False, True]
+
+
+def test_a_sheet_shows_different_captions_and_a_run_of_before_its_own(model):
+    """The eval split of the embedded world names some captions more than once."""
+    config = replace(SMALL, prompts=(), eval_prompts=240, eval_every=0, epochs=1, eval_steps=1)
+    scorer = Scorer(config, model, REWARDS)
+    _, judged = trained_prompts(config)
+    shown = HeldOut(scorer, judged, None).shown
+    assert len({judged[place] for place in shown}) == len(shown) == 8 and shown != tuple(range(8))
+    small = replace(SMALL, epochs=3, checkpoint_every=1, eval_prompts=3)
+    state = of(run(replace(small, epochs=1), model), CheckpointMade)[-1].state
+    assert state["shown"] == [0, 1, 2] and len(state["first"]["heldout"]) == 3
+    old = {name: value for name, value in state.items() if name not in ("shown", "first")}
+    again = of(run(small, model, state=deepcopy(old)), EpochFinished)
+    whole = of(run(small, model, state=state), EpochFinished)
+    assert "heldout_gain" in whole[-1].metrics and "heldout_gain" not in again[-1].metrics
+    assert again[-1].metrics["heldout"] == whole[-1].metrics["heldout"]
 
 
 def test_a_members_search_is_the_one_that_explore_runs(model):
