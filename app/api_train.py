@@ -83,7 +83,7 @@ def _files(routes: APIRouter, trainings: TrainRuns) -> None:
 
     @routes.get(PREFIX + "/{record_id}/command")
     def line(record_id: str) -> Response:
-        return PlainTextResponse(command_line(trainings.config_of(record_id)), headers=PRIVATE)
+        return PlainTextResponse(command_line(*trainings.named_config(record_id)), headers=PRIVATE)
 
 
 def _named(record_id: str, suffix: str) -> dict[str, str]:

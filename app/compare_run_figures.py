@@ -30,10 +30,8 @@ def train_figures(
     what = title_of(measure) if measure else "Trained sum"
     drawn_of = f"reward/{measure}" if measure else "reward_mean"
     made = {
-        "heldout": _curve(
-            *about, (f"heldout_ema{behind}", f"heldout{behind}"), f"{what} on prompts never trained", what
-        ),
-        "verifier": _curve(*about, ("verifier_ema", "verifier"), "Exactly right on prompts never trained", "Share"),
+        "heldout": _curve(*about, (f"heldout_ema{behind}", f"heldout{behind}"), f"{what} on held-out prompts", what),
+        "verifier": _curve(*about, ("verifier_ema", "verifier"), "Exactly right on held-out prompts", "Share"),
         "reward": _curve(*about, (drawn_of,), f"{what} of the pictures drawn for training", what),
     }
     return {name: figure for name, figure in made.items() if figure["data"]}

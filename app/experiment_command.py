@@ -41,8 +41,12 @@ def run_experiment(
     problems: dict[tuple[str, int], str] = {}
     if train:
         tools = toolbox or torch_toolbox(lab.settings.device)
-        with _Progress(experiment, count) as listen:
-            problems = train_missing(lab, experiment, count, tools, listen)
+        try:
+            with _Progress(experiment, count) as listen:
+                problems = train_missing(lab, experiment, count, tools, listen)
+        except KeyboardInterrupt:
+            print("what was trained is kept: the same command goes on where this stopped", file=sys.stderr)
+            raise
     found = told(experiment, collect(lab, experiment, count), count, lab.settings.device)
     for (arm, seed), why in problems.items():
         print(f"{arm}, seed {seed}: {why}", file=sys.stderr)

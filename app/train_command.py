@@ -1,9 +1,11 @@
 """`train`: one fine-tune in this process, recorded as a worker's is, without the queue."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any, TextIO
 
 from tqdm import tqdm
@@ -11,6 +13,7 @@ from tqdm import tqdm
 from app.measurements import name_of
 from app.running import running
 from app.services import Lab
+from app.settings import ROOT
 from app.toolbox import Toolbox, torch_toolbox
 from app.train_request import read_request
 from app.trained import AVERAGED, WEIGHTS
@@ -57,11 +60,22 @@ def train_here(
                     _tell(out, line)
         except BaseException:
             if not as_json:
-                print(f"it can go on: python -m app train --resume {record_id}", file=screen)
+                print(f"it can go on: {resume_line(lab.settings.data_dir, record_id)}", file=screen)
             raise
     if not as_json:
         print(summary(lab, record_id), file=out)
     return 0
+
+
+def resume_line(data_dir: Path, record_id: str) -> str:
+    """The command that goes on with a run, as it can be typed where this process was started."""
+    words = [_from_here(Path(sys.executable)), "-m", "app", "train", "--resume", record_id]
+    return shlex.join(words if data_dir == ROOT / "data" else [*words, "--data-dir", _from_here(data_dir)])
+
+
+def _from_here(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def trained(lab: Lab, recorder: TrainRecorder, tools: Toolbox) -> Iterator[TrainEvent]:

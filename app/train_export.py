@@ -12,8 +12,8 @@ from core.train_config import TRAIN_PRESETS, TrainConfig, preset
 _COSTS = ("nfe", "decodes", "total_seconds")
 
 
-def command_line(config: TrainConfig) -> str:
-    """The `python -m app train` line that runs this config, with only what differs from its preset."""
+def command_line(config: TrainConfig, name: str | None = None) -> str:
+    """The `python -m app train` line that runs this config as `name`, with only what differs from its preset."""
     base = preset(config.preset if config.preset in TRAIN_PRESETS else TrainConfig.preset)
     words = ["python", "-m", "app", "train", "--preset", base.preset]
     for one in fields(TrainConfig):
@@ -27,6 +27,7 @@ def command_line(config: TrainConfig) -> str:
         value = getattr(config.search, one.name)
         if one.name != "preset" and value != getattr(searched, one.name):
             words += _flags(one.name, value)
+    words += ["--name", name] if name else []
     return " ".join(quoted(word) for word in words)
 
 

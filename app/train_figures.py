@@ -8,15 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.figure_style import DARK, LIGHT, Theme, layout, line
+from app.judged import judged_of
 from app.sentences import short
 from core.errors import LabError
 from core.rewards.registry import REWARDS
-from core.train_config import TrainConfig
+from core.train_config import TrainConfig, to_dict
 
 Figure = dict[str, Any]
 Epochs = Sequence[Mapping[str, Any]]
 AXES = {"epoch": "Epoch", "nfe": "Velocity evaluations", "total_seconds": "Seconds of training"}
 COLOURS = ("search", "ode", "random_elites", "best_of_sde", "no_search", "best_of_seed")
+FEW_EPOCHS = 5  # an axis of epochs is at least as long
+FLAT = 0.01  # values that differ by less of their size are drawn as a flat line
 # Phases as they are stacked, with their words.
 PHASES = {
     "rollout": "Drawing",
@@ -37,13 +40,13 @@ def figures(
     if x not in AXES:
         raise LabError(f"x: expected one of {', '.join(AXES)}, got {x[:40]!r}")
     theme = DARK if dark else LIGHT
-    drawn = _Drawn(epochs, x, theme)
+    drawn, told = _Drawn(epochs, x, theme), judged_of(to_dict(config), started).words
     sigmas = started.get("sigmas") or []
     made = {
         "reward": drawn.reward(config),
-        "heldout": drawn.heldout(),
-        "verifier": drawn.verifier(),
-        "rewards": drawn.each_reward(config),
+        "heldout": drawn.heldout(told),
+        "verifier": drawn.verifier(told),
+        "rewards": drawn.each_reward(config, told),
         "kl": drawn.lines("KL: how far the model has moved", "KL", _KL, told="kl_ref"),
         "clip": drawn.by_step("clip_fraction", "Share of clipped ratios by timestep", sigmas),
         "ratio": drawn.by_step("ratio_mean", "Mean ratio by timestep", sigmas),
@@ -91,17 +94,17 @@ class _Drawn:
         note = "Band: one standard deviation of the pictures; paler, the lowest to the highest."
         return self._figure(data if rows else [], title, "Reward", note=note)
 
-    def heldout(self) -> Figure:
-        """The trained sum on prompts that are never trained, without noise: trained and averaged weights."""
+    def heldout(self, judged: str) -> Figure:
+        """The trained sum on the prompts that it is judged by, without noise: trained and averaged weights."""
         named = {"heldout": "Trained weights", "heldout_ema": "Averaged weights"}
-        return self.lines("Reward on prompts never trained", "Reward", named, told="heldout_ema")
+        return self.lines(f"Reward on {judged}", "Reward", named, told="heldout_ema")
 
-    def verifier(self) -> Figure:
+    def verifier(self, judged: str) -> Figure:
         """How many pictures of those prompts are exactly right."""
         named = {"verifier": "Trained weights", "verifier_ema": "Averaged weights"}
-        return self.lines("Exactly right on prompts never trained", "Share", named, told="verifier_ema")
+        return self.lines(f"Exactly right on {judged}", "Share", named, told="verifier_ema")
 
-    def each_reward(self, config: TrainConfig) -> Figure:
+    def each_reward(self, config: TrainConfig, judged: str) -> Figure:
         """Every reward on its own, the watched ones dashed, and the exact verifier, which cannot be fooled as they can.
 
         A reward that is not judged held-out is told of the drawn pictures.
@@ -116,7 +119,7 @@ class _Drawn:
             data.append(self._line(self._with(key), key, words, color, dash="solid" if weight else "dash"))
         if data and (rows := self._with("verifier")):
             data.append(self._line(rows, "verifier", "Exactly right", self.theme.ink, dash="dot"))
-        return self._figure(data, "Every reward on prompts never trained", "Reward")
+        return self._figure(data, f"Every reward on {judged}", "Reward")
 
     def lines(self, title: str, y: str, named: Mapping[str, str], told: str | None = None) -> Figure:
         """A line a metric; the title tells where `told`, or else the first of them, came from and went."""
@@ -167,7 +170,13 @@ class _Drawn:
         return figure | {"layout": figure["layout"] | {"barmode": "stack", "bargap": 0.1}}
 
     def _figure(self, data: list[dict[str, Any]], title: str, y: str, note: str | None = None) -> Figure:
-        return {"data": data, "layout": layout(self.theme, title, AXES[self.x], y, axis=self.x, note=note)}
+        drawn = layout(self.theme, title, AXES[self.x], y, axis=self.x, note=note)
+        if along := across([x for one in data for x in one["x"]], self.x):
+            drawn["xaxis"]["range"] = along
+        lines = [value for one in data if one["type"] == "scatter" for value in one["y"]]
+        if around := upright(lines, share=y == "Share"):
+            drawn["yaxis"]["range"] = around
+        return {"data": data, "layout": drawn}
 
     def _with(self, key: str) -> list[Mapping[str, Any]]:
         return [row for row in self.epochs if row["metrics"].get(key) is not None]
@@ -195,6 +204,26 @@ class _Drawn:
             return words
         first, last = rows[0]["metrics"][key], rows[-1]["metrics"][key]
         return f"{words}: {short(first)} → {short(last)}"
+
+
+def across(places: Sequence[float], axis: str) -> list[float] | None:
+    """The range of an axis over which little has been done yet, so that a point or two do not fill it; else None."""
+    last = max(places, default=0.0)
+    room = FEW_EPOCHS if axis == "epoch" else 0.0 if len(set(places)) > 1 else 2 * last or 1.0
+    return [-0.05 * room, 1.05 * room] if places and last < room else None
+
+
+def upright(values: Sequence[float], *, share: bool) -> list[float] | None:
+    """The range of an axis whose values are (nearly) one, so that it does not blow up what is nothing; else None."""
+    if not values:
+        return None
+    low, high = min(values), max(values)
+    middle, most = (low + high) / 2, max(abs(low), abs(high))
+    if high - low >= FLAT * most > 0:
+        return None
+    if share:
+        return [-0.03, 1.03]
+    return [middle - 0.1 * most, middle + 0.1 * most] if most else [-0.1, 1.0]
 
 
 def _around(metrics: Mapping[str, Any]) -> tuple[float, float]:

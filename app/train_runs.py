@@ -1,9 +1,13 @@
 """The use cases over fine-tunes: asking for one, looking at it, commanding it, taking what it made. No torch."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.orm import Session
+
 from app import queue as lab_queue
+from app.judged import judged_of
 from app.measurements import name_of
 from app.progress import fraction
 from app.train_request import read_request
@@ -11,6 +15,7 @@ from app.trained import WEIGHTS, adapter_of, trained_id, weights_path
 from core.config import PRESETS
 from core.errors import ConfigError, LabError, NotFound
 from core.events import Cost
+from core.grpo.diagnosis import tone_of
 from core.train_config import TrainConfig, from_dict
 from storage import jobs, queue, runs
 from storage.engine import Database
@@ -24,6 +29,20 @@ if TYPE_CHECKING:
 
 COMMANDS = ("pause", "continue", "cancel", "save", "sample")
 MAX_TRIED = 200
+
+
+def go_on(tx: Session, record_id: str) -> None:
+    """Queue a run that has ended early: one of the command line, which had no job, too. Raises LabError."""
+    last = jobs.latest_job(tx, record_id)
+    if last is not None:
+        queue.retry(tx, last)
+        return
+    row = runs.run_row(tx, record_id)
+    if row.deleted_at is not None:
+        raise LabError("this fine-tune lies in the trash: restore it first")
+    if row.parent is not None:
+        raise LabError("this fine-tune is a sweep's: continue the sweep")
+    jobs.enqueue(tx, kind=jobs.TRAIN, record_id=record_id, lane="batch")
 
 
 class TrainRuns:
@@ -49,10 +68,16 @@ class TrainRuns:
         return record_id
 
     def command(self, record_id: str, kind: Any) -> dict[str, Any]:
-        """Ask a run's job to pause, continue, end, keep a checkpoint now or draw samples now. Raises LabError."""
+        """Ask a run's job to pause, continue, end, keep a checkpoint now or draw samples now. Raises LabError.
+
+        One that was stopped or failed continues as a new job, from its newest checkpoint.
+        """
         if kind not in COMMANDS:
             raise LabError(f"expected one of {', '.join(COMMANDS)}, got {kind!r:.60}")
-        with self.database.read() as tx:
+        with self.database.write() as tx:
+            if kind == "continue" and runs.run_row(tx, record_id).state in ("failed", "cancelled"):
+                go_on(tx, record_id)
+                return {"id": record_id}
             runs.run_row(tx, record_id)
         self.lab.command(record_id, kind)
         return {"id": record_id}
@@ -81,7 +106,8 @@ class TrainRuns:
             {name: getattr(record, name) for name in (*listed, "locked", "picture", "headline", "config", "seq")}
             | {"created": iso(record.created_at), "deleted": record.deleted_at is not None, "job": job}
             | {"started": started, "prompts": started.get("sample_prompts", []), "usage": extra.pop("usage", {})}
-            | {"environment": extra, "diagnosis": told.diagnosis, "log": told.output, "partial": after is not None}
+            | {"environment": extra, "diagnosis": told.diagnosis, "tones": [tone_of(one) for one in told.diagnosis]}
+            | {"judged": asdict(judged_of(record.config, started)), "log": told.output, "partial": after is not None}
             | {"epochs": [_epoch(row) for row in epochs], "samples": [_sample(row) for row in samples]}
             | {"checkpoints": [_checkpoint(row) for row in checkpoints]}
             | {"watched": [{"epoch": row.epoch, "session": row.session_id} for row in watched]}
@@ -156,6 +182,12 @@ class TrainRuns:
         with self.database.read() as tx:
             earlier = runs.begun(tx, config.model)
         return estimated(config, earlier)
+
+    def named_config(self, record_id: str) -> tuple[TrainConfig, str | None]:
+        """What is trained, and what the run is called. Raises NotFound."""
+        with self.database.read() as tx:
+            row = runs.run_row(tx, record_id)
+            return from_dict(row.config), row.name
 
     def config_of(self, record_id: str) -> TrainConfig:
         """What is trained. Raises NotFound."""

@@ -302,17 +302,18 @@ def obey(
 ) -> list[str] | None:
     """What the trainer is to be asked after an event: "sample", "save", both or nothing. None: the run is left.
 
-    It is left at a checkpoint only, and that at an epoch's end, so that nothing is lost; cancelling needs none.
+    It is left at a checkpoint only, and that at an epoch's end, so that nothing is lost. Before the first epoch there
+    is nothing to be lost by cancelling.
     """
     commands, answered = jobs.pending_commands(tx, claim.job_id), _ANSWERS.get(type(event))
     for command in commands:
         if command.kind == answered:
             jobs.consume(tx, command.id)
     kinds = {command.kind for command in commands} - {answered}
-    if "cancel" in kinds:
+    if "cancel" in kinds and (answered == "save" or not getattr(event, "epoch", 0)):
         jobs.finish(tx, claim, "cancelled")
         return None
-    leaving = (stop.is_set() or "pause" in kinds) and ends_epoch(event, config)
+    leaving = (stop.is_set() or bool(kinds & {"pause", "cancel"})) and ends_epoch(event, config)
     if answered == "save":
         steering = [command for command in commands if command.kind not in ("save", "sample")]
         orders = read_orders(steering, Position(), 0, moved=True)
@@ -322,7 +323,8 @@ def obey(
             jobs.release(tx, claim, "paused" if orders.action == "pause" else "pending")
             return None
         leaving = False  # a pause that was taken back
-    return [name for name in ("sample", "save") if name in kinds or (name == "save" and leaving)]
+    asked = set() if "cancel" in kinds else kinds
+    return [name for name in ("sample", "save") if name in asked or (name == "save" and leaving)]
 
 
 def ends_epoch(event: TrainEvent, config: TrainConfig) -> bool:

@@ -20,7 +20,7 @@ from storage.counter import advance, advance_waiting
 from storage.progress import epochs_done, spent_by, unfinished
 from storage.tables import job_commands, job_events, jobs, records
 from storage.under_way import leave_runs
-from storage.values import checked_id, clean, dumps, missing
+from storage.values import checked_id, clean, dumps, missing, this
 
 STATUSES = ("pending", "running", "paused", "succeeded", "failed", "cancelled")
 FINAL = ("succeeded", "failed", "cancelled")
@@ -94,7 +94,8 @@ def enqueue(
 ) -> int:
     """Put a job at the end of a lane's queue and return its id.
 
-    A record has at most one job of its own that has not ended; roll-outs of its candidates may wait beside it.
+    A record has at most one job of its own that has not ended; roll-outs of its candidates, and trials of what it
+    trained, may wait beside it.
     """
     # Locked until the end of the transaction, so that two callers cannot both find no job.
     if (
@@ -102,9 +103,12 @@ def enqueue(
         is None
     ):
         raise missing(record_id)
-    live = (jobs.c.record_id == record_id, jobs.c.kind == kind, jobs.c.status.not_in(FINAL))
-    if kind != FINISH and tx.scalar(sa.select(jobs.c.id).where(*live)) is not None:
-        raise StorageError(f"{record_id} already has a job that has not ended")
+    live = sa.select(jobs.c.payload).where(
+        jobs.c.record_id == record_id, jobs.c.kind == kind, jobs.c.status.not_in(FINAL)
+    )
+    under_way = [] if kind == FINISH else list(tx.scalars(live))
+    if under_way and (kind != EVALUATE or dict(payload or {}) in under_way):
+        raise StorageError(f"{this(kind)} waits or runs already: wait for it to end, or stop it first")
     row = {"kind": kind, "record_id": record_id, "lane": lane, "status": "pending", "payload": dict(payload or {})}
     result = tx.execute(sa.insert(jobs).values(row | {"created_at": time.time()}))
     job_id = int(result.inserted_primary_key[0])  # type: ignore[attr-defined]

@@ -38,10 +38,13 @@ def job_view(tx: Session, record_id: str) -> dict[str, Any] | None:
 
 
 def mode_of(job: sa.Row, waiting: list[Command]) -> str:
-    """What a job is about to do: run, pausing, stepping or paused.
+    """What a job is about to do: run, pausing, stepping, stopping or paused.
 
-    The latest of what is still asked of it decides; a step stays unread until the event it asked for.
+    Stopping outranks all; else the latest of what is still asked of it decides; a step stays unread until the event it
+    asked for.
     """
+    if any(one.kind == "cancel" for one in waiting):
+        return "stopping"
     modes = {"pause": "pausing", "step": "stepping", "continue": "run"}
     asked = [modes[one.kind] for one in waiting if one.kind in modes]
     return "paused" if job.status == "paused" else (asked or ["run"])[-1]

@@ -160,7 +160,7 @@ def test_a_job_that_gets_on_may_lose_any_number_of_workers(database, queue):
 def test_a_record_has_one_unfinished_job(database, queue):
     queue()
     claim = take(database)
-    with pytest.raises(StorageError, match="already has a job"), database.write() as tx:
+    with pytest.raises(StorageError, match="this session waits or runs already"), database.write() as tx:
         jobs.enqueue(tx, kind="explore", record_id=claim.record_id)
     with database.write() as tx:
         jobs.finish(tx, claim, "failed", "no")

@@ -81,7 +81,7 @@ def test_every_run_is_trained_once_and_shared_with_the_next_experiment(lab: Lab)
     assert ran(lab, "figure-1", again.append, seeds=3)[0] == 0 and len(trained(lab)) == 8 + 2
 
 
-def test_an_experiment_goes_on_where_it_was_stopped(lab: Lab) -> None:
+def test_an_experiment_goes_on_where_it_was_stopped(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[str] = []
 
     def stop(name: str) -> None:
@@ -91,6 +91,7 @@ def test_an_experiment_goes_on_where_it_was_stopped(lab: Lab) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         ran(lab, "figure-1", stop)
+    assert "the same command goes on where this stopped" in capsys.readouterr().err
     states = [one["state"] for one in trained(lab)]
     code, text = ran(lab, "figure-1", train=False)
     assert code == 1 and f"{4 - states.count('succeeded')} of its runs have not finished" in text

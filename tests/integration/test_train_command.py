@@ -3,6 +3,7 @@
 import io
 import json
 import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,8 @@ import pytest
 from app import train_request
 from app.__main__ import _parser, main
 from app.services import Lab
-from app.settings import Settings
-from app.train_command import train_here
+from app.settings import ROOT, Settings
+from app.train_command import resume_line, train_here
 from app.train_export import command_line
 from app.train_flags import read_train
 from app.train_request import read_request
@@ -95,6 +96,17 @@ def test_what_goes_wrong_stands_in_its_record(lab: Lab) -> None:
     assert (record["state"], record["error"]) == ("failed", "all rewards are equal")
 
 
+def test_the_way_on_can_be_typed_where_it_was_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "executable", str(ROOT / ".venv/bin/python"))
+    usual = ".venv/bin/python -m app train --resume aaaabbbbcccc"
+    assert resume_line(ROOT / "data", "aaaabbbbcccc") == usual
+    assert resume_line(ROOT / "my data", "aaaabbbbcccc") == f"{usual} --data-dir 'my data'"
+    monkeypatch.chdir(tmp_path)
+    elsewhere = f"{ROOT / '.venv/bin/python'} -m app train --resume x --data-dir lab"
+    assert resume_line(tmp_path / "lab", "x") == elsewhere
+
+
 def test_a_run_whose_process_was_killed_is_told_as_such_and_can_go_on(lab: Lab) -> None:
     with lab.database.write() as tx:
         record_id = runs.create(tx, CONFIG)
@@ -142,8 +154,9 @@ def test_flags_are_settings() -> None:
 def test_the_line_that_reproduces_a_run_asks_for_the_same(words: list[str]) -> None:
     given = [*words, "--reward", "shapes-clip=1"]
     config = asked(given)
-    line = shlex.split(command_line(config))
-    assert line[:4] == ["python", "-m", "app", "train"] and asked(line[4:]) == config
+    line = shlex.split(command_line(config, "it's \u201cmine\u201d"))
+    assert line[:4] == ["python", "-m", "app", "train"] and asked(line[4:-2]) == config
+    assert _parser().parse_args(line[3:]).name == "it's \u201cmine\u201d"
 
 
 @pytest.mark.parametrize("name", [name for name in TRAIN_PRESETS if not name.startswith("sd3.5")])

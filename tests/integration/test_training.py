@@ -20,6 +20,7 @@ from core.config import SearchConfig
 from core.errors import ConfigError, LabError, NotFound
 from core.train_config import TrainConfig
 from storage import jobs, runs, tables
+from storage.sessions import set_state
 from tests.fakes import fake_toolbox, load_fake_state
 from tests.integration import test_worker as sessions
 from tests.integration.test_worker import at
@@ -172,16 +173,52 @@ def test_save_and_sample_are_answered_after_the_epoch_under_way(lab: Lab) -> Non
     assert "already ended" in shown(lab, record_id)["job"]["refusal"]
 
 
-def test_cancel_ends_it_at_once_and_trying_again_goes_on_from_the_last_checkpoint(lab: Lab) -> None:
-    expected, record_id = undisturbed(lab), start(lab)
-    worker(lab, at("epoch 4", lambda: TrainRuns(lab).command(record_id, "cancel"))).run_one()
+@pytest.mark.parametrize("way", ["from the queue", "from its page"])
+def test_a_stopped_run_keeps_its_last_epoch_and_continues_from_there(lab: Lab, way: str) -> None:
+    expected, record_id, asked = undisturbed(lab), start(lab), TrainRuns(lab)
+
+    def stop() -> None:
+        asked.command(record_id, "save")  # outranked: what it was stopped with is not kept for good
+        asked.command(record_id, "cancel")
+        assert shown(lab, record_id)["job"]["mode"] == "stopping"
+
+    worker(lab, at("epoch 3", stop)).run_one()
     view = shown(lab, record_id)
-    assert (view["state"], view["last_epoch"]) == ("cancelled", 4)
-    lab.retry_job(lab.queue()["finished"][0]["job_id"])
+    assert (view["state"], view["last_epoch"]) == ("cancelled", 3)
+    assert [row["epoch"] for row in view["checkpoints"]] == [2, 3]
+    assert [row["epoch"] for row in view["samples"]] == [0, 3], "what belongs to the epoch is still drawn"
+    if way == "from the queue":
+        lab.retry_job(lab.queue()["finished"][0]["job_id"])
+    else:
+        asked.command(record_id, "continue")
+    assert shown(lab, record_id)["state"] == "pending"
     begun: list[str] = []
     assert worker(lab, begun.append).run_one()
-    assert begun[0] == "epoch 3" and weights(lab, record_id) == expected
+    assert begun[0] == "epoch 4" and weights(lab, record_id) == expected
     assert [row["epoch"] for row in shown(lab, record_id)["epochs"]] == list(range(7))
+
+
+def test_before_the_first_epoch_a_run_is_stopped_at_once(lab: Lab) -> None:
+    record_id, asked = start(lab), TrainRuns(lab)
+    worker(lab, at("epoch 0", lambda: asked.command(record_id, "cancel"))).run_one()
+    view = shown(lab, record_id)
+    assert (view["state"], view["checkpoints"]) == ("cancelled", []) and view["last_epoch"] in (None, 0)
+
+
+def test_a_run_of_the_command_line_continues_as_a_job(lab: Lab) -> None:
+    """It has no job of its own until somebody presses Continue; one that has finished does not go on."""
+    with lab.database.write() as tx:
+        record_id = runs.create(tx, CONFIG)
+        set_state(tx, record_id, "cancelled")
+    TrainRuns(lab).command(record_id, "continue")
+    assert worker(lab).run_one() and shown(lab, record_id)["state"] == "succeeded"
+    TrainRuns(lab).command(record_id, "continue")
+    assert "already ended" in shown(lab, record_id)["job"]["refusal"]
+    with lab.database.write() as tx:
+        swept = runs.create(tx, CONFIG, parent=record_id)
+        set_state(tx, swept, "failed")
+    with pytest.raises(LabError, match="continue the sweep"):
+        TrainRuns(lab).command(swept, "continue")
 
 
 def test_stopping_the_worker_makes_a_checkpoint_and_requeues(lab: Lab) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from app.train_figures import AXES, figures
+from app.train_figures import AXES, across, figures, upright
 from core.errors import LabError
 from core.train_config import TrainConfig
 
@@ -74,3 +74,43 @@ def test_a_run_that_has_just_begun_has_no_empty_charts() -> None:
     assert figures(CONFIG, [], {}) == {}
     with pytest.raises(LabError, match="expected one of epoch"):
         figures(CONFIG, EPOCHS, SIGMAS, x="time")
+
+
+def test_a_run_judged_once_stands_on_axes_that_make_sense() -> None:
+    found = figures(CONFIG, EPOCHS[:1], SIGMAS)
+    x, y = (found["verifier"]["layout"][axis]["range"] for axis in ("xaxis", "yaxis"))
+    assert x == pytest.approx([-0.25, 5.25]) and y == [-0.03, 1.03]
+    assert found["heldout"]["layout"]["yaxis"]["range"] == pytest.approx([0.18, 0.22])
+    whole = figures(CONFIG, [epoch(number) for number in range(9)], SIGMAS)["heldout"]["layout"]
+    assert "range" not in whole["xaxis"] and "range" not in whole["yaxis"]
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [
+        ([0.0], True, [-0.03, 1.03]),
+        ([0.4, 0.5], True, None),
+        ([2.0, 2.001], False, [1.8004, 2.2006]),
+        ([-1.0], False, [-1.1, -0.9]),
+        ([0.0, 0.0], False, [-0.1, 1.0]),
+        ([1.289, 1.222], False, None),
+        ([], False, None),
+    ],
+)
+def test_flat_lines_lie_in_a_small_band(values: list[float], share: bool, expected: list[float] | None) -> None:
+    assert upright(values, share=share) == (expected if expected is None else pytest.approx(expected))
+
+
+def test_other_axes_begin_at_nothing_too() -> None:
+    assert across([0.0], "nfe") == pytest.approx([-0.05, 1.05])
+    assert across([40.0], "total_seconds") == pytest.approx([-4, 84])
+    assert across([0.0, 40.0], "nfe") is None and across([], "epoch") is None
+
+
+def test_charts_do_not_call_prompts_unseen_that_are_trained() -> None:
+    lines = ("a photo of a red circle", "a photo of a blue star")
+    told = {"prompts": list(lines), "eval_prompts": list(lines)}
+    for config, started in ((TrainConfig(prompts=lines), {}), (CONFIG, told)):
+        titles = [one["layout"]["meta"]["title"] for one in figures(config, EPOCHS, SIGMAS | started).values()]
+        assert sum("on the prompts it is trained on" in title for title in titles) == 3
+        assert not any("never trained" in title for title in titles)
