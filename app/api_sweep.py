@@ -46,6 +46,14 @@ def sweep_routes(lab: "Lab") -> APIRouter:
         named = {"Content-Disposition": f'attachment; filename="sweep-{record_id}.csv"'}
         return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=PRIVATE | named)
 
+    @routes.get(PREFIX + "/{record_id}/alike")
+    def alike(record_id: str) -> list[dict[str, Any]]:
+        return found.alike(record_id)
+
+    @routes.get(PREFIX + "/{record_id}/less/{other_id}")
+    def less(record_id: str, other_id: str) -> dict[str, Any]:
+        return found.less(record_id, other_id)
+
     @routes.get("/coordinates")
     def parallel(request: Request) -> dict[str, Any]:
         return coordinates(lab.database, dict(request.query_params))

@@ -87,7 +87,10 @@ def _head(letter: str, record_id: str, row: sa.Row | None) -> dict[str, Any]:
         "live": row.state not in FINAL,
     }
     if row.kind not in KINDS:
-        head["problem"] = f"A record of the kind {row.kind} cannot be compared: open it, and compare what it led to."
+        head["problem"] = (
+            f"A record of the kind {row.kind} cannot be compared here: open it, take another over the same cells from "
+            "it there, or compare what it led to."
+        )
     elif row.kind == "session":
         head["problem"] = _unreadable(row.config)
     return head

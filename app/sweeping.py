@@ -27,7 +27,7 @@ from storage import jobs, runs, sessions, sweeps
 from storage.artifacts import Artifacts
 from storage.checkpoints import Checkpoints
 from storage.engine import Database
-from storage.under_way import leave_runs
+from storage.under_way import has_job, leave_runs
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +135,10 @@ def _train(sweep: Sweep, run: Run, before: sweeps.Outcome | None) -> str:
             return action
         if before is not None and before.own:
             record_id = before.record_id
+            if has_job(tx, record_id):
+                raise LabError(
+                    f"the fine-tune {record_id} is in the queue by itself: run what is missing once it has ended"
+                )
         else:
             name = sweeps.sweep_row(tx, sweep.record_id).name
             record_id = runs.create(tx, run.config, name=f"{name}: {run.words}", parent=sweep.record_id)

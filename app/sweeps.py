@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from app import queue as lab_queue
+from app.compare_settings import rows as settings_beside
 from app.measurements import name_of
 from app.progress import fraction, planned_nfe
 from app.reliability_export import csv_line, safe_text
@@ -21,6 +22,7 @@ from app.sweep_config import (
 )
 from app.sweep_kinds import SEARCHES, Kind
 from app.sweep_offers import label_of
+from app.sweep_versus import Side, alike, less
 from app.train_estimate import estimated
 from app.train_request import read_request
 from core.errors import ConfigError, LabError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from app.services import Lab
 
 COMMANDS = ("pause", "continue", "cancel")
+LOOKED_THROUGH = 100  # the newest sweeps, among which others over the same cells are looked for
 _SHOWN = ("id", "name", "kind", "prompt", "model", "preset", "state", "error", "parent", "star", "note", "locked")
 
 
@@ -162,6 +165,38 @@ class Sweeps:
                 yield csv_line([*told, *("" if number is None else number for number in numbers)])
 
         return lines()
+
+    def alike(self, record_id: str) -> list[dict[str, Any]]:
+        """The other sweeps over the same cells, newest first: id, name, created, and as text what `settings` they have
+        that this one has not. Raises NotFound.
+        """
+        with self.lab.database.read() as tx:
+            mine = from_plain(sweeps.sweep_row(tx, record_id).config)
+            rows = sweeps.newest(tx, LOOKED_THROUGH)
+        found = []
+        for row in rows:
+            try:
+                config = from_plain(row.config)
+            except ConfigError:
+                continue  # of a plug-in that is not here
+            if row.id != record_id and alike(mine, config):
+                differing = [one for one in settings_beside({"A": mine.base, "B": config.base}) if one["differs"]]
+                texts = [
+                    f"{one['name'].rpartition('.')[2].replace('_', ' ')} {one['values']['B']}" for one in differing
+                ]
+                about = {"id": row.id, "name": row.name, "created": iso(row.created_at)}
+                found.append(about | {"settings": ", ".join(texts)[:200]})
+        return found
+
+    def less(self, record_id: str, other_id: str) -> dict[str, Any]:
+        """What a sweep's runs are above another's: see `app.sweep_versus.less`. Raises LabError."""
+        return less(self._side(record_id), self._side(other_id))
+
+    def _side(self, record_id: str) -> Side:
+        with self.lab.database.read() as tx:
+            config = from_plain(sweeps.sweep_row(tx, record_id).config)
+        listed = config.runs()
+        return Side(config, listed, self._known(record_id, config, listed))
 
     def _known(self, record_id: str, config: SweepConfig, listed: list[Run]) -> dict[str, Outcome]:
         with self.lab.database.read() as tx:

@@ -86,6 +86,13 @@ def sweep_row(tx: Session, record_id: str) -> sa.Row:
     return row
 
 
+def newest(tx: Session, many: int) -> list[sa.Row]:
+    """Sweeps that are not in the trash, the newest first: id, name, config, created_at."""
+    query = sa.select(*(records.c[name] for name in ("id", "name", "config", "created_at")))
+    alive = query.where(records.c.kind == KIND, records.c.deleted_at.is_(None), ~records.c.erased)
+    return list(tx.execute(alive.order_by(records.c.created_at.desc(), records.c.id).limit(many)))
+
+
 def outcomes(tx: Session, record_id: str, keys: Iterable[str], kind: str = "session") -> dict[str, Outcome]:
     """The run that stands for each key: the first that finished, else the sweep's own newest; with its numbers once it
     has finished. What lies in the trash does not count.

@@ -9,7 +9,7 @@ import {makeMap} from './sweep_map.js';
 import {moment, stateWord, timeLeft} from './states.js';
 import {LIVE, modelTitle, plural, sentence} from './words.js';
 
-const POLL = 1000, LISTED = 12, OWN = ['record', 'measure', 'cell', '__theme', 'from', 'of', 'across'];
+const POLL = 1000, LISTED = 12, OWN = ['record', 'measure', 'cell', 'less', '__theme', 'from', 'of', 'across'];
 const EVERY = 'Every value of one setting with every value of the other';
 const LEAD = {
   session: `${EVERY}, on the same prompts and seeds: ordinary searches, of which those that ran before are not run again.`,
@@ -18,11 +18,11 @@ const LEAD = {
 
 function start() {
   const {root, facts, queue} = openPage(), titles = Object.fromEntries(facts.models.map(one => [one.name, one.title]));
-  const state = {view: null, measure: '', cell: [0], asked: null};
+  const state = {view: null, measure: '', cell: [0], asked: null, less: '', taken: null};
   const form = makeForm({facts, run});
   const notices = h('div', {class: 'notices', role: 'status'}), empty = h('div', {class: 'nothing', hidden: true}, h('h2', {}, 'Nothing has been swept here yet'), h('p', {}, LEAD.session), h('p', {}, 'Choose searches or fine-tunes, a setting and its values beside this and press Run. It goes on when you close the page.'));
   const others = h('select', {class: 'others', 'aria-label': 'Sweep', hidden: true, onchange: () => { open(others.value); }});
-  const head = makeHead({titles, send, use: () => form.use(state.view)}), map = makeMap({move}), lines = makeCoordinates();
+  const head = makeHead({titles, send, use: () => form.use(state.view)}), map = makeMap({move, against}), lines = makeCoordinates();
   const narrowed = h('p', {class: 'note'});
   const stage = h('div', {class: 'lab-session lab-made sweep-stage'}, notices, empty, others, head.node, map.node, narrowed, lines.node);
   let timer = 0, turn = 0, drawn = '';
@@ -36,7 +36,7 @@ function start() {
     empty.hidden = Boolean(view) || filtered() !== null;
     if (!view) return;
     head.draw(state);
-    map.draw(state);
+    map.draw({...state, view: shownOf(state)});
     const signature = `${view.id} ${view.runs.filter(run => run.state === 'succeeded').length}`;
     if (filtered() === null && signature !== drawn) { drawn = signature; lines.load(`sweep=${encodeURIComponent(view.id)}`); }
   }
@@ -46,16 +46,18 @@ function start() {
   }
 
   function move(place) {
-    Object.assign(state, settled(state.view, {...state, ...place}));
+    Object.assign(state, settled(shownOf(state), {...state, ...place}));
     draw();
     keepAddress();
   }
 
   function keepAddress() {
-    const url = new URL(location.href), {view, measure, cell} = state;
+    const url = new URL(location.href), {view, measure, cell, less} = state;
     url.searchParams.set('record', view.id);
     url.searchParams.set('measure', measure);
     url.searchParams.set('cell', cell.join('.'));
+    if (less) url.searchParams.set('less', less);
+    else url.searchParams.delete('less');
     history.replaceState(history.state, '', url);
   }
 
@@ -65,15 +67,32 @@ function start() {
     try {
       const view = await api(`sweep/${encodeURIComponent(id)}`);
       if (mine !== turn) return;
-      Object.assign(state, {view, asked: null}, settled(view, place));
+      Object.assign(state, {view, asked: null, less: '', taken: null}, settled(view, place));
       note('');
       draw();
       keepAddress();
+      const alike = await api(`sweep/${encodeURIComponent(id)}/alike`);
+      if (mine !== turn) return;
+      map.offer(alike, place.less || '');
+      if (place.less) await against(place.less, place);
     } catch (error) {
       if (mine === turn) note(error.message);
     }
     list();
     plan();
+  }
+
+  /** Take another sweep over the same cells from this one; none where `id` is empty. */
+  async function against(id, place = state) {
+    const mine = turn;
+    try {
+      const taken = id ? await api(`sweep/${encodeURIComponent(state.view.id)}/less/${encodeURIComponent(id)}`) : null;
+      if (mine !== turn) return;
+      Object.assign(state, {less: id, taken});
+      move({measure: place.measure, cell: place.cell});
+    } catch (error) {
+      if (mine === turn) note(error.message);
+    }
   }
 
   function plan() {
@@ -87,7 +106,9 @@ function start() {
       const newer = await api(`sweep/${encodeURIComponent(view.id)}?after=${view.seq}`);
       if (mine !== turn) return;
       if (newer) {
-        Object.assign(state, {view: newer, asked: null}, settled(newer, state));
+        Object.assign(state, {view: newer, asked: null});
+        if (state.less) await against(state.less);
+        else Object.assign(state, settled(newer, state));
         draw();
         if (newer.state !== view.state) list();
       }
@@ -129,7 +150,7 @@ function start() {
   }
 
   const asked = new URLSearchParams(location.search), narrow = filtered();
-  const place = {measure: asked.get('measure') || '', cell: (asked.get('cell') || '').split('.').map(Number)};
+  const place = {measure: asked.get('measure') || '', cell: (asked.get('cell') || '').split('.').map(Number), less: asked.get('less') || ''};
   if (asked.get('from')) form.from(asked.get('from'), asked.get('of') === 'train' ? 'train' : 'session').catch(error => note(error.message));
   if (narrow !== null) {
     stage.classList.add('only-lines');
@@ -147,6 +168,11 @@ function filtered() {
   const asked = new URLSearchParams(location.search), library = asked.get('across') === 'library';
   for (const name of OWN) asked.delete(name);
   return library || asked.size ? asked.toString() : null;
+}
+
+/** The sweep as its map is drawn: with differences where another is taken from it. */
+function shownOf({view, taken}) {
+  return taken ? {...view, measures: taken.measures, runs: view.runs.map((run, at) => ({...run, against: taken.records[at]}))} : view;
 }
 
 /** A place that this sweep has. */

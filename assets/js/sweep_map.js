@@ -1,19 +1,29 @@
 // The map of a sweep: a cell a combination of values, coloured by a measure's mean; a cell opens its runs.
 import {h, fill, picture} from './dom.js';
 import {add} from './tray.js';
-import {stateWord, whereShown} from './states.js';
+import {moment, stateWord, whereShown} from './states.js';
 import {count, number, plural} from './words.js';
 
 const EMPTY = {missing: 'not run', pending: 'waiting', running: 'running', paused: 'paused', failed: 'failed', cancelled: 'stopped'};
+const PAIRED = 'Each cell is a mean difference, this sweep less the other, over the prompts and seeds that both have run. The half-width of its 95% interval (paired bootstrap) stands below where there are five prompts, or five seeds of each.';
 
-/** `move({cell, measure})` puts the page elsewhere. */
-export function makeMap({move}) {
+/** `move({cell, measure})` puts the page elsewhere, `against(id)` takes another sweep of `alike` from this one. */
+export function makeMap({move, against}) {
+  const other = h('select', {'aria-label': 'Less another sweep', onchange: () => against(other.value)}), minus = h('label', {class: 'chart-which', hidden: true}, 'Less ', other);
   const which = h('select', {'aria-label': 'Measure', onchange: () => move({measure: which.value})});
   const table = h('table', {class: 'map'}), key = h('p', {class: 'map-key'}), note = h('p', {class: 'note'});
   const title = h('h3'), means = h('p', {class: 'note'}), list = h('ol', {class: 'runs'}), compare = h('button', {type: 'button', class: 'chip', onclick: () => add(shown)}, 'Add to compare');
   const cellNode = h('section', {class: 'card cell-runs', 'aria-live': 'polite'}, h('header', {class: 'chart-tools'}, title, compare), means, list);
-  const node = h('div', {}, h('section', {class: 'card'}, h('header', {class: 'chart-tools'}, h('h3', {}, 'Map'), h('label', {class: 'chart-which'}, 'Measure ', which)), h('div', {class: 'scroll', tabindex: '0'}, table), key, note), cellNode);
+  const node = h('div', {}, h('section', {class: 'card'}, h('header', {class: 'chart-tools'}, h('h3', {}, 'Map'), h('label', {class: 'chart-which'}, 'Measure ', which), minus), h('div', {class: 'scroll', tabindex: '0'}, table), key, note), cellNode);
   let shown = [];
+
+  /** The other sweeps over the same cells, and which of them is taken from this one. */
+  function offer(alike, chosen) {
+    const words = one => `${one.name}${one.settings ? ` (${one.settings})` : ''}, ${moment(one.created)}`;
+    minus.hidden = !alike.length;
+    fill(other, h('option', {value: ''}, 'nothing'), alike.map(one => h('option', {value: one.id}, words(one))));
+    other.value = chosen;
+  }
 
   function draw({view, measure, cell}) {
     const names = JSON.stringify(view.measures.map(one => one.name));
@@ -30,8 +40,7 @@ export function makeMap({move}) {
       })))));
     if (held) table.querySelector('[aria-pressed="true"]')?.focus({preventScroll: true});
     drawKey(key, found, scale);
-    const {prompts, seeds} = view, over = [prompts.length ? plural(prompts.length, 'prompt') : '', seeds.length > 1 || !prompts.length ? plural(seeds.length, 'seed') : ''];
-    note.textContent = `Each cell is a mean over ${over.filter(Boolean).join(' and ')}. ${overWords(view)}`;
+    note.textContent = found.paired ? PAIRED : meanWords(view);
     drawCell(view, found, cell);
   }
 
@@ -40,7 +49,7 @@ export function makeMap({move}) {
     const index = cellIndex(view, cell), told = found.cells[index];
     title.textContent = cell.map((at, axis) => `${view.axes[axis].label} ${view.axes[axis].texts[at]}`).join(', ');
     means.textContent = told ? `${found.label}: ${shownValue(found, told.mean)}${betweenWords(found, told)}` : `No number yet: ${statesOf(runs)}.`;
-    shown = runs.filter(run => run.state === 'succeeded').map(run => run.record);
+    shown = runs.filter(run => run.state === 'succeeded').flatMap(run => [run.record, run.against].filter(Boolean));
     compare.disabled = !shown.length;
     fill(list, runs.map(run => h('li', {data: {state: run.state}},
       h('a', {href: run.record ? whereShown(view.of, run.record) : null},
@@ -50,7 +59,12 @@ export function makeMap({move}) {
       run.error ? h('p', {class: 'problem'}, run.error) : null)));
   }
 
-  return {node, draw};
+  return {node, draw, offer};
+}
+
+function meanWords(view) {
+  const {prompts, seeds} = view, over = [prompts.length ? plural(prompts.length, 'prompt') : '', seeds.length > 1 || !prompts.length ? plural(seeds.length, 'seed') : ''];
+  return `Each cell is a mean over ${over.filter(Boolean).join(' and ')}. ${overWords(view)}`;
 }
 
 function cellIndex(view, cell) {
@@ -63,7 +77,7 @@ function cellButton(view, found, index, at, scale, pressed, onclick) {
   const button = h('button', {type: 'button', class: `cell${told ? '' : ' empty'}`, 'aria-pressed': String(pressed), onclick,
     title: told ? `${shownValue(found, told.mean)}${betweenWords(found, told)}${done < runs.length ? `; ${words}` : ''}` : words},
   h('b', {}, told ? shownValue(found, told.mean) : '\u2013'),
-  h('small', {}, told ? (told.low === null ? plural(done, 'run') : `\u00b1${number((told.high - told.low) / 2, found.cost ? 1 : 3)}`) : words),
+  h('small', {}, told ? (told.low === null ? plural(done, found.paired ? 'pair' : 'run') : `\u00b1${number((told.high - told.low) / 2, found.cost ? 1 : 3)}`) : words),
   failed && told ? h('i', {class: 'failed', title: `${plural(failed, 'run')} failed`}, `${failed} failed`) : null);
   if (told) {
     const {share, sign} = scale(told.mean);
@@ -87,12 +101,13 @@ function drawKey(key, found, scale) {
 }
 
 function shownValue(found, value) {
-  if (found.cost) return found.cost === 'nfe' ? count(Math.round(value)) : `${number(value, 1)} s`;
-  return `${found.signed && value > 0 ? '+' : ''}${number(value)}`;
+  const sign = found.signed && value > 0 ? '+' : '';
+  if (found.cost) return sign + (found.cost === 'nfe' ? count(Math.round(value)) : `${number(value, 1)} s`);
+  return sign + number(value);
 }
 
 function betweenWords(found, told) {
-  const runs = plural(told.runs, 'run');
+  const runs = plural(told.runs, found.paired ? 'pair' : 'run');
   return told.low === null ? ` (${runs}: too few for an interval)` : `, 95% interval ${shownValue(found, told.low)} to ${shownValue(found, told.high)} over ${plural(told.count, told.over.slice(0, -1))} (${runs})`;
 }
 

@@ -121,6 +121,24 @@ def test_a_map_of_gains_fills_and_its_cells_open_fine_tunes(page: Page, address:
     expect(page.get_by_role("heading", name="Both: learning rate 0.001, model fake, seed 0")).to_be_visible()
 
 
+def test_another_sweep_is_taken_from_one_cell_by_cell(page: Page, address: str, kept: Kept) -> None:
+    first = swept(kept, TUNED)
+    second = swept(kept, TUNED | {"base": {"epochs": 3, "sample_every": 1}})
+    work(kept)
+    work(kept)
+    page.goto(f"{address}sweep?record={first}")
+    page.get_by_label("Less another sweep").select_option(second)
+    expect(page.locator(".map-key + .note")).to_contain_text("this sweep less the other")
+    expect(cells(page).first).to_contain_text("2 pairs")
+    page.wait_for_url(f"**less={second}**")
+    page.reload()
+    expect(page.get_by_label("Less another sweep")).to_have_value(second)
+    expect(page.locator(".map-key + .note")).to_contain_text("this sweep less the other")
+    page.get_by_label("Less another sweep").select_option("")
+    expect(page.locator(".map-key + .note")).to_contain_text("Each cell is a mean over 2 seeds")
+    assert "less=" not in page.url
+
+
 def test_what_is_wrong_is_told_beside_its_field(page_with_errors: Page, address: str) -> None:
     page = page_with_errors
     page.goto(f"{address}sweep")

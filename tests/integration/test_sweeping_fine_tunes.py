@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.sweep_config import hash_of, read_sweep, to_plain
 from app.sweeps import Sweeps
 from core.train_config import from_dict
-from storage import jobs, runs, sweeps
+from storage import jobs, runs, sessions, sweeps
 from tests.fakes import fake_toolbox
 from tests.integration import test_worker as worked
 from tests.integration.test_worker import at
@@ -147,7 +147,23 @@ def test_a_cancelled_sweep_goes_on_with_the_same_fine_tune_when_asked(lab: Lab) 
     Sweeps(lab).command(record_id, "resume")
     seen: list[str] = []
     assert worker(lab, seen.append).run_one()
-    assert seen[0] == "epoch 3" and states(lab, record_id) == ["succeeded"] * 4 and len(tuned(lab)) == 4
+    assert seen[0] in ("epoch 3", "epoch 4"), "from a checkpoint"
+    assert states(lab, record_id) == ["succeeded"] * 4 and len(tuned(lab)) == 4
+
+
+def test_a_fine_tune_with_a_job_of_its_own_is_left_to_it(lab: Lab) -> None:
+    record_id = start(lab)
+    assert worker(lab, at("epoch 3", lambda: lab.command(record_id, "cancel"))).run_one()
+    first = shown(lab, record_id)["runs"][0]["record"]
+    Sweeps(lab).command(record_id, "resume")
+    with lab.database.write() as tx:
+        jobs.enqueue(tx, kind=jobs.TRAIN, record_id=first, lane="batch")
+        sessions.set_state(tx, first, "pending")
+    assert worker(lab).run_one()
+    assert shown(lab, record_id)["state"] == "succeeded"
+    assert states(lab, record_id) == ["pending", *["succeeded"] * 3]
+    assert worker(lab).run_one()
+    assert states(lab, record_id) == ["succeeded"] * 4 and len(tuned(lab)) == 4
 
 
 def test_a_killed_worker_is_gone_on_from_its_checkpoint(lab: Lab) -> None:
@@ -227,6 +243,25 @@ def test_its_fine_tunes_lie_beside_each_other_on_axes(lab: Lab) -> None:
     axes = {axis["name"]: axis for axis in found["axes"]}
     assert found["kind"] == "train" and len(found["records"]) == 4
     assert set(axes["learning_rate"]["values"]) == {3e-4, 1e-3} and {"seed", "gain"} <= axes.keys()
+
+
+def test_another_sweep_over_the_same_cells_is_taken_from_it(lab: Lab) -> None:
+    one = start(lab)
+    other, elsewhere = start(lab, base=BASE | {"kl_beta": 0.1}), start(lab, axes=[{"setting": "ema", "values": ["no"]}])
+    for _ in range(3):
+        assert worker(lab).run_one()
+    app = FastAPI()
+    api.mount(app, lab)
+    client = TestClient(app)
+    (only,) = client.get(f"/lab/api/sweep/{one}/alike").json()
+    assert (only["id"], only["settings"]) == (other, "kl beta 0.1")
+    found = client.get(f"/lab/api/sweep/{one}/less/{other}").json()
+    assert found["measures"][0]["values"] == [0.0] * 4, "the fake trainer does not look at it"
+    assert [cell["runs"] for cell in found["measures"][0]["cells"]] == [2, 2]
+    assert found["records"] == [run["record"] for run in shown(lab, other)["runs"]]
+    refused = client.get(f"/lab/api/sweep/{one}/less/{elsewhere}")
+    assert refused.status_code == 422 and "same values of the same settings" in refused.text
+    assert client.get(f"/lab/api/sweep/{one}/less/none").status_code == 404
 
 
 def test_it_is_handed_on_with_its_fine_tunes_and_their_watched_searches(lab: Lab, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 from app.reuse import usual
 from app.sweep_cells import cell_of, cells, measures_of
 from app.sweep_config import MAX_RUNS, from_plain, hash_of, read_sweep, read_value, to_plain, value_text
+from app.sweep_versus import Side, less
 from core import train_config
 from core.config import ExploreConfig, config_hash
-from core.errors import ConfigError
+from core.errors import ConfigError, LabError
 from storage.sweeps import Outcome, judged
 
 PROMPTS = ["a photo of a red circle", "a photo of a blue star"]
@@ -226,3 +227,43 @@ def test_what_stands_in_the_base_where_a_setting_is_varied_does_not_matter() -> 
     alone = {"search": {"elite_fraction": 0.1}}  # keeps nobody of five
     config = read_sweep(body(("search.num_candidates", [10, 20]), base=alone))
     assert [run.config.search.num_elites for run in config.runs()[:2]] == [1, 2]
+
+
+def beside(num_iterations: int, rewards: dict[tuple[str, int], float], **more: Any) -> Side:
+    """A sweep with what its runs came to, the same in every cell but for .1 more in the second."""
+    asked = body(("search.num_candidates", [3, 5]), base={"search": {"num_iterations": num_iterations}}, **more)
+    config = read_sweep(asked)
+    runs = config.runs()
+    told = [(run, rewards.get((config.prompts[run.prompt], run.seed))) for run in runs]
+    return Side(config, runs, {run.key: done(run, value + run.cell[0] / 10) for run, value in told if value})
+
+
+def test_two_sweeps_are_paired_by_prompt_and_seed() -> None:
+    prompts = [f"a photo of {number} stars" for number in range(6)]
+    mine = {(prompt, seed): 0.5 + at / 10 for at, prompt in enumerate(prompts) for seed in (0, 1)}
+    one = beside(2, mine, prompts=prompts, seeds=[0, 1])
+    theirs = {key: value - 0.25 - (key[1] - 0.5) * 0.1 for key, value in mine.items()}
+    other = beside(3, theirs, prompts=prompts[::-1], seeds=[1, 0, 7])
+    found = less(one, other)
+    gain = next(one for one in found["measures"] if one["name"] == "reward")
+    assert [cell["mean"] for cell in gain["cells"]] == pytest.approx([0.25, 0.25])
+    assert all((cell["over"], cell["count"], cell["runs"]) == ("prompts", 6, 12) for cell in gain["cells"])
+    assert gain["values"][0] == pytest.approx(0.2) and gain["signed"] and gain["paired"]
+    of_other = {outcome.record_id for outcome in other.known.values()}
+    assert len(set(found["records"])) == 24 and set(found["records"]) <= of_other
+    back = next(each for each in less(other, one)["measures"] if each["name"] == "reward")
+    assert back["cells"][0]["mean"] == pytest.approx(-0.25) and back["values"].count(None) == 12
+
+
+def test_few_pairs_have_no_interval_and_none_no_number() -> None:
+    few, none = {(PROMPTS[0], 0): 0.5}, {(PROMPTS[1], 0): 0.5}
+    one, other = beside(2, few), beside(3, few)
+    first = less(one, other)["measures"][0]
+    assert first["cells"][0] == {"mean": 0.0, "low": None, "high": None, "count": 1, "over": "seeds", "runs": 1}
+    assert less(one, beside(3, none))["measures"][0]["cells"] == [None, None]
+
+
+def test_sweeps_with_other_cells_are_not_subtracted() -> None:
+    one, config = beside(2, {}), read_sweep(body(("search.num_candidates", [3, 6])))
+    with pytest.raises(LabError, match="the same values of the same settings"):
+        less(one, Side(config, config.runs(), {}))
