@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.config import FIELD_HELP
-from core.train_config import TRAIN_HELP
+from core.train_help import TRAIN_HELP
 
 Config = Mapping[str, Any]
 # What may differ between repetitions of one way of doing things. Arms run beside a search and change nothing of it;

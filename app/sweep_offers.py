@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from app.sweep_config import value_text
 from app.sweep_kinds import SEARCHES, Kind
 from app.ui import form, train
-from core.train_config import TRAIN_HELP, TRAIN_PRESETS, TrainConfig, preset
+from core.train_config import TRAIN_PRESETS, TrainConfig, preset
+from core.train_help import TRAIN_HELP
 
 if TYPE_CHECKING:
     from app.services import Lab

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from app.trained import spec_of
+from core.prompts import judged_on
 from core.schedule import shifted
 from core.train_config import TrainConfig
 from core.train_plan import Forwards, forwards, looks
@@ -14,8 +16,9 @@ _BY = {"rollout": "rollout", "search": "search", "update": "update", "evaluate":
 
 
 def estimated(config: TrainConfig, earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """`nfe` of the training, `seconds` of everything and `memory_mb` (None before a run of the model was measured), and
-    `per_epoch` the same of one epoch by phase. `earlier` are runs of `storage.runs.begun`, the newest first.
+    """`nfe` of the training, `seconds` of everything and `memory_mb` (None before a run of the model was measured),
+    `per_epoch` the same of one epoch by phase, and on what it is `judged`. `earlier` are runs of `storage.runs.begun`,
+    the newest first.
     """
     planned = planned_forwards(config)
     rates = _rates(config, earlier)
@@ -33,7 +36,7 @@ def estimated(config: TrainConfig, earlier: Sequence[Mapping[str, Any]]) -> dict
         found["seconds"] = per_epoch["seconds"] * config.epochs + looking
         if config.max_seconds is not None:
             found["seconds"] = min(found["seconds"], config.max_seconds)
-    return found | {"per_epoch": per_epoch}
+    return found | {"per_epoch": per_epoch, "judged": asdict(judged_on(config))}
 
 
 def planned_forwards(config: TrainConfig, sigmas: Sequence[float] | None = None) -> Forwards:

@@ -9,7 +9,8 @@ from app.flags import reward_flag
 from app.prompt_sets import prompts_in
 from core.config import PRESETS, SearchConfig
 from core.errors import ConfigError
-from core.train_config import TRAIN_HELP, TRAIN_PRESETS, TrainConfig, preset
+from core.train_config import TRAIN_PRESETS, TrainConfig, preset
+from core.train_help import TRAIN_HELP
 
 _OWN_FORM = {"preset", "prompts", "rewards", "search"}
 

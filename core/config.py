@@ -220,7 +220,7 @@ def _name(value: Any) -> str | None:
 
 def _rewards(value: Any) -> str | None:
     if not isinstance(value, Mapping) or not 1 <= len(value) <= 8:
-        return f"expected one to eight rewards with weights, got {_shown(value)}"
+        return f"expected one to eight rewards with weights, got {_shown(value) if value else 'none'}"
     for name, weight in value.items():
         problem = _name(name) or _number(-1000, 1000)(weight)
         if problem:
@@ -228,7 +228,7 @@ def _rewards(value: Any) -> str | None:
     return (
         None
         if any(value.values())
-        else "expected at least one reward with a weight other than 0: the search must climb something"
+        else "expected at least one reward with a weight other than 0: something must be climbed"
     )
 
 

@@ -10,7 +10,8 @@ from app.ui.document import document
 from app.ui.form import ARM_LABELS, EXAMPLES
 from core.config import ARMS, ExploreConfig, SearchConfig
 from core.prompts import GENERATED, prompt_set_names
-from core.train_config import PRESET_HELP, TrainConfig
+from core.train_config import TrainConfig
+from core.train_help import PRESET_HELP
 
 if TYPE_CHECKING:
     from app.services import Lab

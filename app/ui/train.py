@@ -12,18 +12,17 @@ from app.ui.form import CHOICES
 from core.config import PRESET_HELP as SEARCH_HELP
 from core.config import PRESETS, SearchConfig
 from core.models.registry import ALIASES
-from core.prompts import GENERATED, prompt_set, prompt_set_names
+from core.prompts import FEWEST_SPLIT, GENERATED, judged_by, prompt_set, prompt_set_names
 from core.search.registry import ALGORITHMS
 from core.train_config import (
     ADVANTAGE_STDS,
     NOISE_SOURCES,
-    PRESET_HELP,
-    TRAIN_HELP,
     TRAIN_PRESETS,
     TrainConfig,
     preset,
     to_dict,
 )
+from core.train_help import PRESET_HELP, TRAIN_HELP
 
 if TYPE_CHECKING:
     from app.services import Lab
@@ -87,7 +86,7 @@ FIELDS: tuple[Field, ...] = (
     Field("guidance_scale", "Guidance", group="sampling"),
     Field("updates_per_epoch", "Updates an epoch", group="learning"),
     Field("learning_rate", "Learning rate", group="learning"),
-    Field("clip_range", "Clip range", group="learning", empty="by the latents\u2019 size"),
+    Field("clip_range", "Clip range", group="learning", empty="scaled from 1e-4"),
     Field("kl_beta", "KL weight (\u03b2)", group="learning"),
     Field("advantage_std", "Advantages divided by", "choice", "learning"),
     Field("advantage_clip", "Advantages cut at", group="learning"),
@@ -110,9 +109,11 @@ FIELDS: tuple[Field, ...] = (
     Field("gradient_checkpointing", "Gradient checkpointing", "flag", "machine"),
 )
 HELP = TRAIN_HELP | {
-    "prompts": "One a line. Of eight or more every fourth is kept for judging and never trained.",
-    "rewards": "What scores the pictures, with weights; weight 0 only watches, a check that it was not fooled.",
-    "name": "What the run and the model that it makes are called.",
+    "prompts": f"One a line. From {FEWEST_SPLIT} lines on every fourth is kept for judging and never trained; with "
+    "fewer the run is judged on the lines that it is trained on.",
+    "rewards": "What scores the pictures: the weighted sum is trained. A reward of weight 0 is only watched: where the "
+    "sum rises and it falls, the sum is being fooled.",
+    "name": "What the run, and the model that it makes, are called in Library and in menus.",
 }
 WORDS = {"random": "random", "search": "searched", "best_of_k": "best of K whole trajectories"}
 
@@ -131,6 +132,7 @@ def facts(lab: "Lab") -> dict[str, Any]:
         "sets": [_set(name) for name in prompt_set_names()],
         "fields": [vars(field) | {"help": HELP[field.name], "choices": choices_of(field.name)} for field in FIELDS],
         "groups": GROUPS,
+        "fewest": FEWEST_SPLIT,
         "changed": CHANGED,
         "presets": [{"name": one, "help": PRESET_HELP[one], "values": flat(preset(one))} for one in TRAIN_PRESETS],
         "searches": [
@@ -167,7 +169,8 @@ def choices_of(name: str) -> list[tuple[str, str]] | None:
 
 
 def _set(name: str) -> dict[str, Any]:
-    """A set as the form tells it: how many prompts are learned from and kept for judging, and some of them."""
-    learned, judged = (tuple(dict.fromkeys(prompt_set(name, split))) for split in ("train", "eval"))
+    """A set as the form tells it: how many different prompts are learned from, what judges, and some of the former."""
+    learned, judged = tuple(dict.fromkeys(prompt_set(name, "train"))), prompt_set(name, "eval")
     about = GENERATED.get(name) or prompt_sets()[name].help
-    return {"name": name, "help": about, "train": len(learned), "eval": len(judged), "some": learned[:SHOWN]}
+    counted = {"train": len(learned), "judged": vars(judged_by(learned, judged))}
+    return {"name": name, "help": about, "some": learned[:SHOWN]} | counted

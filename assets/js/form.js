@@ -85,8 +85,8 @@ async function fromWindow(record) {
   return {config: explore, text: `The window that \u201c${name || prompt}\u201d recommends.`};
 }
 
-/** Settings that try what a fine-tune made, as it is now or was after an epoch, on a prompt that it was never trained on. */
+/** Settings that try what a fine-tune made, as it is now or was after an epoch, on a prompt that it is judged by. */
 async function fromTrained(record, epoch) {
   const {config} = await api(`train/${encodeURIComponent(record)}/form${epoch ? `?epoch=${encodeURIComponent(epoch)}` : ''}`);
-  return {config, text: `The trained model${epoch ? `, as it was after epoch ${epoch}` : ''}, on a prompt that it was never trained on.`};
+  return {config, text: `The trained model${epoch ? `, as it was after epoch ${epoch}` : ''}, on a prompt that it is judged by.`};
 }

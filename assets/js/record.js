@@ -127,13 +127,13 @@ function drawReward(parent, record) {
     known(own) && beside.length > 1 ? h('span', {class: 'rank'}, `number ${better + 1} of ${count(beside.length + 1)}`) : null);
 }
 
-/** A fine-tune's reward on prompts never trained, and what it is over the model as it was. */
+/** A fine-tune's reward on held-out prompts, and what it is over the model as it was. */
 function drawLearned(parent, record) {
   const {heldout_ema: averaged, heldout: plain} = record.headline || {}, [first, last] = averaged || plain || [], known = typeof last === 'number';
   const gain = known ? last - first : 0;
   parent.classList.toggle('none', !known);
   fill(parent, h('b', {}, known ? number(last) : '\u2013'), !known ? h('span', {class: 'gain none'}, LIVE.includes(record.state) ? 'no reward yet' : 'no reward')
-    : h('span', {class: `gain ${gain > 0 ? 'up' : 'down'}`, title: 'On prompts that were never trained, without noise.'}, gain < 0 ? `${number(-gain)} below the start` : `+${number(gain)} over the start`));
+    : h('span', {class: `gain ${gain > 0 ? 'up' : 'down'}`, title: 'On held-out prompts, without noise.'}, gain < 0 ? `${number(-gain)} below the start` : `+${number(gain)} over the start`));
 }
 
 /** A field that takes the place of what it changes: Enter or leaving saves; so does Escape in a note, which may be long. */

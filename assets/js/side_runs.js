@@ -35,7 +35,7 @@ function makeGrids({move}) {
   const slider = h('input', {type: 'range', min: 0, step: 1, 'aria-label': 'Epoch', oninput: () => move({epoch: epochs[slider.value]})}), at = h('output', {class: 'at'});
   const table = h('table', {class: 'side-samples'});
   const node = h('section', {class: 'panel samples', 'aria-label': 'Samples', hidden: true}, h('div', {class: 'panel-head'}, h('h3', {}, 'Samples'),
-    h('p', {class: 'note'}, 'Prompts never trained, from noise that is the same in every run: only the models differ.')), h('label', {class: 'moments-slider'}, slider, at), h('div', {class: 'scroll'}, table));
+    h('p', {class: 'note'}, 'Held-out prompts, from noise that is the same in every run: only the models differ.')), h('label', {class: 'moments-slider'}, slider, at), h('div', {class: 'scroll'}, table));
   let epochs = [], drawn = '';
 
   function draw({sides, letters}, place) {

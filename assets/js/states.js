@@ -5,6 +5,7 @@ export const STATES = {pending: 'Waiting', running: 'Running', paused: 'Paused',
 
 /** A state's word for people; a job on its way to another state says so. */
 export function stateWord(state, mode) {
+  if (mode === 'stopping' && ['pending', 'running', 'paused'].includes(state)) return 'Stopping';
   if (state === 'running' && mode === 'pausing') return 'Pausing';
   if (state === 'running' && mode === 'stepping') return 'Stepping';
   return STATES[state] || state;

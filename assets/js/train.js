@@ -24,7 +24,8 @@ function start() {
   const others = h('select', {class: 'others', 'aria-label': 'Fine-tune', hidden: true, onchange: () => { open(others.value, {}); }});
   const head = makeHead({titles, acts: {send, use: () => form.use(state.view), problem: text => note(text)}});
   const parts = [head, makeDiagnosis(), makeCurves({move}), makeSamples({move}), makeResults(), makeTrials({facts, titles, ask: evaluate}), makeLog({machineOf})];
-  const stage = h('div', {class: 'lab-session lab-made train-stage'}, notices, empty, others, parts.map(part => part.node));
+  const toForm = h('button', {type: 'button', class: 'chip to-form', onclick: () => { form.node.scrollIntoView({block: 'start'}); form.node.querySelector('select').focus({preventScroll: true}); }}, 'New fine-tune');
+  const stage = h('div', {class: 'lab-session lab-made train-stage'}, notices, toForm, empty, others, parts.map(part => part.node));
   let timer = 0, resting = 0, turn = 0;
 
   fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Train'), form.node), stage);
@@ -34,7 +35,7 @@ function start() {
     const {view} = state;
     stage.dataset.state = view ? view.state : 'empty';
     if (!view) for (const part of parts) part.node.hidden = true;
-    else { head.node.hidden = false; for (const part of parts) part.draw(state); }
+    else { head.node.hidden = false; for (const part of parts) part.draw(state); listNow(); }
     empty.hidden = Boolean(view);
   }
 
@@ -152,9 +153,15 @@ function start() {
     const {records} = await api(`records?kind=train&limit=${LISTED}`).catch(() => ({records: []}));
     const {view} = state, shown = view && !records.some(one => one.id === view.id) ? [view, ...records] : records;
     others.hidden = shown.length < 2;
-    fill(others, shown.map(one => h('option', {value: one.id}, `${clipped(titleOf(one))} (${[stateWord(one.state).toLowerCase(), moment(one.created)].join(', ')})`)));
+    fill(others, shown.map(one => h('option', {value: one.id}, optionOf(one))));
     if (view) others.value = view.id;
     return records;
+  }
+
+  /** The run that is seen stands among the others as its head tells it. */
+  function listNow() {
+    const {view} = state, option = [...others.options].find(one => one.value === view.id), words = optionOf(view, view.job && view.job.mode);
+    if (option && option.textContent !== words) option.textContent = words;
   }
 
   fill(empty, h('h2', {}, 'Nothing has been trained here yet'), h('p', {}, LEAD),
@@ -174,10 +181,10 @@ function merged(before, part) {
 
 /** Whether a view tells that what was asked for has been done. */
 function answered(asked, before, view) {
-  if (!LIVE.includes(view.state)) return true;
+  if (!LIVE.includes(view.state)) return asked !== 'continue'; // asked of one that had ended, until the lab has queued it
   if (asked === 'save') return JSON.stringify(view.checkpoints) !== JSON.stringify(before.checkpoints);
   if (asked === 'sample') return view.samples.length > (view.partial ? 0 : before.samples.length);
-  return view.state !== before.state || asked === 'pause' && view.job.mode === 'pausing';
+  return view.state !== before.state || {pause: 'pausing', cancel: 'stopping'}[asked] === view.job.mode;
 }
 
 function tried(trial) {
@@ -198,6 +205,10 @@ function settled(view, {epoch, prompt}) {
 function fromAddress(asked) {
   const found = ['epoch', 'prompt'].filter(name => /^\d{1,6}$/.test(asked.get(name) || ''));
   return Object.fromEntries(found.map(name => [name, Number(asked.get(name))]));
+}
+
+function optionOf(run, mode) {
+  return `${clipped(titleOf(run))} (${[stateWord(run.state, mode).toLowerCase(), moment(run.created)].join(', ')})`;
 }
 
 function clipped(text) {

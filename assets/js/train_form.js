@@ -3,9 +3,10 @@ import {h, fill} from './dom.js';
 import {api} from './api.js';
 import {duration} from './reuse.js';
 import {count, plural} from './words.js';
-import {title} from './reliability_request.js';
+import {readLines, title} from './reliability_request.js';
 import {makeField} from './train_fields.js';
 import {fromConfig, fromSession, presetChanges, toBody} from './train_request.js';
+import {captionsOf} from './train_words.js';
 
 const PAUSE = 250; // ms without a change before the server is asked
 const PAIRS = [['epochs', 'max_seconds'], ['prompts_per_epoch', 'group_size']];
@@ -46,7 +47,11 @@ export function makeForm({facts, run}) {
     fields.preset.hint.textContent = helpOf(presets, chosen);
     fields.model.hint.textContent = helpOf(models, model);
     fields['search.preset'].hint.textContent = helpOf(searches, search);
-    fields.prompt_set.hint.textContent = one ? `${one.help}: ${one.train} to learn from, ${one.eval} kept for judging.` : 'Or a set that came with the lab.';
+    fields.prompt_set.hint.textContent = one ? `${one.help}: ${setOf(one)}` : 'Or a set that came with the lab.';
+    fields.prompt_set.hint.classList.toggle('warned', Boolean(one) && !one.judged.unseen);
+    const lines = readLines(fields.prompts.read()).length, few = !one && lines > 0 && lines < facts.fewest;
+    fields.prompts.hint.textContent = few ? `${plural(lines, 'line')}: with fewer than ${facts.fewest} all are trained and judged on, so that what it learned cannot be told from what it knows by heart.` : hintOf('prompts');
+    fields.prompts.hint.classList.toggle('warned', few);
     fields.prompts.node.hidden = Boolean(one);
     inside.hidden = !one;
     if (one) fill(inside.querySelector('ol'), one.some.map(prompt => h('li', {}, prompt)));
@@ -54,16 +59,27 @@ export function makeForm({facts, run}) {
     for (const [name, field] of Object.entries(fields)) if (name.startsWith('search.')) field.node.hidden = source === 'best_of_k' && name !== 'search.num_candidates';
   }
 
-  function tell(problems, detail = '') {
+  /** Say beside each field what is wrong with it, and below of those that are out of sight. */
+  function mark(problems, detail = '') {
     for (const [name, one] of Object.entries(fields)) {
-      one.problem.textContent = (problems[name] || '').replace('got None', 'got nothing');
+      const words = worded(problems[name] || '');
+      if (one.problem.textContent !== words) one.problem.textContent = words; // else it would be read out again
       one.node.classList.toggle('bad', name in problems);
     }
-    const elsewhere = Object.entries(problems).filter(([name]) => !(name in fields) || fields[name].node.hidden || fields[name].node.closest('[hidden]'));
-    for (const group of Object.values(groups)) if (group.querySelector('.bad')) group.open = true;
-    general.textContent = elsewhere.length ? elsewhere.map(([name, words]) => `${name}: ${words}`).join('; ') : Object.keys(problems).length ? '' : detail;
+    const elsewhere = Object.entries(problems).filter(([name]) => !(name in fields) || !fields[name].node.checkVisibility());
+    general.textContent = elsewhere.length ? elsewhere.map(([name, words]) => `${labelOf(name)}: ${worded(words)}`).join('; ') : Object.keys(problems).length ? '' : detail;
+  }
+
+  /** The same of what was sent, and lead there. */
+  function tell(problems, detail = '') {
+    for (const group of Object.values(groups)) if ([...group.querySelectorAll('[data-field]')].some(one => one.dataset.field in problems)) group.open = true;
+    mark(problems, detail);
     node.querySelector('.bad :is(input, select, textarea)')?.focus();
   }
+
+  const specOf = name => facts.fields.find(one => one.name === name), hintOf = name => specOf(name).help;
+  const labelOf = name => (specOf(name) || specOf(`search.${name}`) || {label: name}).label;
+  const worded = text => text.replace('got None', 'got nothing').replace(/\b[a-z]+(?:_[a-z]+)+\b/g, name => labelOf(name)); // as the form calls them
 
   function changed() {
     dress();
@@ -72,16 +88,18 @@ export function makeForm({facts, run}) {
   }
 
   async function estimate() {
-    const mine = ++asked, {body, problems} = toBody(filled(), facts);
-    const told = Object.keys(problems).length ? null : await api('train/estimate', body).catch(() => null);
+    const mine = ++asked, {body, problems: own} = toBody(filled(), facts);
+    const refused = error => ({problems: error.problems || {}, message: error.message});
+    const told = Object.keys(own).length ? {problems: own} : await api('train/estimate', body).catch(refused);
     if (mine !== asked) return;
-    cost.classList.toggle('unknown', !told);
-    if (told) fill(cost, costOf(told));
+    const wrong = 'problems' in told;
+    mark(told.problems || {}, told.message);
+    cost.classList.toggle('unknown', wrong);
+    fill(cost, !wrong ? costOf(told) : Object.keys(told.problems).length ? 'What it costs is told once what is marked is right.' : '');
   }
 
   node.addEventListener('input', event => {
     const field = event.target.closest('[data-field]'), name = field && field.dataset.field;
-    if (field && field.classList.contains('bad')) { field.classList.remove('bad'); fields[name].problem.textContent = ''; }
     if (name === 'preset') return set(presetChanges(preset, fields.preset.read(), facts));
     if (name === 'search.preset') return set((searches.find(one => one.name === fields[name].read()) || {values: {}}).values);
     changed();
@@ -119,11 +137,16 @@ export function makeForm({facts, run}) {
   };
 }
 
-/** What a run will take, in words. */
-function costOf({nfe, epochs, seconds, memory_mb: memory, per_epoch: each}) {
+/** A set's prompts, counted. */
+function setOf({train, judged}) {
+  return judged.unseen ? `${train} to learn from, ${captionsOf(judged)} kept for judging.` : `too few to keep any, so that all ${train} are trained and judged on.`;
+}
+
+/** What a run will take, in words, and what it will be judged on. */
+function costOf({nfe, epochs, seconds, memory_mb: memory, per_epoch: each, judged}) {
   const took = seconds === null ? ' How long that takes is known once a run of this model has begun here.' : ` About ${duration(seconds)} here${each.seconds === null ? '' : `, ${duration(each.seconds)} an epoch`}.`;
   const room = memory === null ? '' : ` About ${(memory / 1000).toFixed(1)} GB of memory.`;
-  return [h('b', {}, `${count(nfe)} velocity evaluations`), ` in ${plural(epochs, 'epoch')}${each.search ? `, ${Math.round(100 * each.search / each.nfe)}% of them the search` : ''}.`, took, room];
+  return [h('b', {}, `${count(nfe)} velocity evaluations`), ` in ${plural(epochs, 'epoch')}${each.search ? `, ${Math.round(100 * each.search / each.nfe)}% of them the search` : ''}.`, took, room, ` Judged on ${captionsOf(judged)}${judged.unseen ? ', none of them trained' : ' that it is trained on'}.`];
 }
 
 function helpOf(list, name) {

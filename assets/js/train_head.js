@@ -6,7 +6,7 @@ import {moment, stateWord, timeLeft} from './states.js';
 import {LIVE, modelTitle, plural} from './words.js';
 import {copyText} from './reuse.js';
 import {addButton} from './tray.js';
-import {LEAD, NUMBERS, awaited, explanation, headline, statusOf, titleOf} from './train_words.js';
+import {LEAD, NUMBERS, awaited, explanation, goesOnFrom, headline, statusOf, titleOf} from './train_words.js';
 
 /** `acts`: send(kind), use(), problem(text). */
 export function makeHead({titles, acts}) {
@@ -14,11 +14,11 @@ export function makeHead({titles, acts}) {
   const said = h('p', {class: 'headline'}), line = h('p', {class: 'status'}), bar = h('span', {class: 'bar'}), soon = h('p', {class: 'note soon', role: 'status'});
   const progress = h('div', {class: 'progress', role: 'progressbar', 'aria-label': 'Progress of the fine-tune', 'aria-valuemin': 0, 'aria-valuemax': 100}, bar);
   const buttons = {
-    pause: driveButton('pause', 'Pause', 'Stop at the end of this epoch; nothing is lost', acts.send),
-    continue: driveButton('continue', 'Continue', 'Go on from where it was left', acts.send),
+    pause: driveButton('pause', 'Pause', 'Rest at the end of this epoch, with a checkpoint: it keeps its place in the queue until Continue', acts.send),
+    continue: driveButton('continue', 'Continue', 'Go on from the newest checkpoint, to the same weights as if it had never been left', acts.send),
     save: driveButton('save', 'Save now', 'Make a checkpoint at the end of this epoch, and keep it', acts.send),
     sample: driveButton('sample', 'Sample now', 'Draw the sample pictures at the end of this epoch', acts.send),
-    cancel: driveButton('cancel', 'Stop', 'End this fine-tune here; what was made is kept', acts.send),
+    cancel: driveButton('cancel', 'Stop', 'End it at the end of this epoch, with a checkpoint: what it made is then its result. Continue can still go on from there', acts.send),
   };
   const transport = h('div', {class: 'transport', role: 'group', 'aria-label': 'Drive the fine-tune'}, Object.values(buttons));
   const link = (title, words) => h('a', {class: 'chip', download: '', title}, words);
@@ -45,7 +45,8 @@ export function makeHead({titles, acts}) {
     now = view;
     beside.labFor(view.id);
     bundle.labFor([view]);
-    const mode = view.job && view.job.mode, active = LIVE.includes(view.state), paused = view.state === 'paused', {config: c} = view;
+    const active = LIVE.includes(view.state), paused = view.state === 'paused', {config: c} = view;
+    const mode = {cancel: 'stopping', pause: 'pausing'}[asked] || view.job && view.job.mode, stopping = mode === 'stopping', left = goesOnFrom(view) !== null;
     chip.textContent = stateWord(view.state, mode);
     name.textContent = titleOf(view);
     const trained = Object.keys(c.rewards).filter(one => c.rewards[one]).map(one => titles[one] || one).join(' + ');
@@ -55,24 +56,25 @@ export function makeHead({titles, acts}) {
     progress.setAttribute('aria-valuenow', Math.round(100 * (view.progress || 0)));
     progress.classList.toggle('idle', !active);
     line.textContent = statusOf(view, timeLeft(view.seconds_left));
-    soon.textContent = awaited(view, asked);
+    soon.textContent = awaited(view, {stopping: 'cancel', pausing: 'pause'}[mode] || asked);
     soon.hidden = !soon.textContent;
     said.textContent = headline(view);
     said.hidden = !said.textContent;
-    lead.textContent = explanation(c, titles);
+    lead.textContent = explanation(c, titles, view.judged);
     const path = `lab/api/train/${encodeURIComponent(view.id)}/`;
     for (const [one, file] of [[lora, 'lora.safetensors'], [table, 'metrics.csv'], [config, 'config.json']]) one.href = address(path + file);
     lora.hidden = !view.checkpoints.length;
     table.hidden = !view.epochs.length;
-    transport.hidden = !active;
-    buttons.pause.hidden = paused;
-    buttons.continue.hidden = !paused;
+    transport.hidden = !active && !left;
+    buttons.pause.hidden = paused || left;
+    buttons.continue.hidden = !paused && !left;
+    buttons.cancel.hidden = left;
     buttons.save.hidden = buttons.sample.hidden = view.state !== 'running';
-    buttons.pause.disabled = asked === 'pause' || Boolean(mode) && mode !== 'run';
-    buttons.continue.disabled = asked === 'continue';
-    buttons.save.disabled = asked === 'save';
-    buttons.sample.disabled = asked === 'sample';
-    buttons.cancel.disabled = asked === 'cancel';
+    buttons.pause.disabled = active && Boolean(mode) && mode !== 'run';
+    buttons.continue.disabled = asked === 'continue' || stopping;
+    buttons.save.disabled = asked === 'save' || stopping;
+    buttons.sample.disabled = asked === 'sample' || stopping;
+    buttons.cancel.disabled = stopping;
   }
 
   return {node, draw};
@@ -85,7 +87,7 @@ export function makeDiagnosis() {
 
   function draw({view}) {
     node.hidden = !view.epochs.length;
-    fill(list, view.diagnosis.map(text => h('li', {}, text)));
+    fill(list, view.diagnosis.map((text, i) => h('li', {class: view.tones[i]}, text)));
     note.textContent = view.diagnosis.length ? '' : LIVE.includes(view.state) ? 'Nothing stands out so far.' : 'Nothing stands out.';
     note.hidden = !note.textContent;
   }

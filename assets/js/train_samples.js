@@ -38,7 +38,7 @@ export function makeSamples({move}) {
     slider.disabled = sheets.length < 2;
     at.textContent = `Epoch ${sheet.epoch}`;
     slider.setAttribute('aria-valuetext', at.textContent);
-    about.textContent = `${plural(view.prompts.length, 'prompt')} never trained, always from the same noise: only the model changes${sheet.ema ? ' (averaged weights)' : ''}.`;
+    about.textContent = `${plural(view.prompts.length, 'caption')} ${view.judged.unseen ? 'never trained' : 'that it is trained on'}, always from the same noise: only the model changes${sheet.ema ? ' (averaged weights)' : ''}.`;
     if (shown !== signature) {
       shown = signature;
       show(view, sheet, first, state.prompt);

@@ -2,18 +2,18 @@
 import {h, fill} from './dom.js';
 import {count, plural, sentence} from './words.js';
 import {stateWord} from './states.js';
-import {ARMS, DRAWN, MODELS, withInterval} from './train_words.js';
+import {ARMS, DRAWN, MODELS, captionsOf, judgedOn, withInterval} from './train_words.js';
 
 /** `facts` are the page's; `ask(body)` has the trial queued and throws where it is refused. */
 export function makeTrials({facts, titles, ask}) {
   const prompts = h('input', {type: 'number', min: 1, max: 200, value: 24, id: 'trial-prompts'});
   const search = h('select', {id: 'trial-search'}, h('option', {value: ''}, 'no search'), facts.searches.filter(one => one.name !== 'no-search').map(one => h('option', {value: one.name}, one.name)));
-  const epoch = h('select', {id: 'trial-epoch'}), problem = h('p', {class: 'problem', role: 'alert'}), list = h('div', {class: 'trials'});
+  const epoch = h('select', {id: 'trial-epoch'}), problem = h('p', {class: 'problem', role: 'alert'}), list = h('div', {class: 'trials'}), about = h('span');
   const go = h('button', {type: 'submit', class: 'plain'}, 'Evaluate');
   const labelled = (words, control) => h('label', {for: control.id}, h('span', {}, words), control);
   const form = h('form', {class: 'trial-form', novalidate: true}, labelled('Prompts', prompts), labelled('Search at test time', search), labelled('Checkpoint of epoch', epoch), go);
   const node = h('section', {class: 'panel evaluation', 'aria-label': 'Evaluation', hidden: true},
-    h('div', {class: 'panel-head'}, h('h3', {}, 'Before against after'), h('p', {class: 'note'}, 'Model as it was and as it is now, on prompts never trained and from the same starting noises, so that differences are paired.')), form, problem, list);
+    h('div', {class: 'panel-head'}, h('h3', {}, 'Before against after'), h('p', {class: 'note'}, about)), form, problem, list);
   let listed = '', shown = '';
 
   form.addEventListener('submit', async event => {
@@ -32,6 +32,7 @@ export function makeTrials({facts, titles, ask}) {
   function draw({view}) {
     node.hidden = !view.checkpoints.length;
     if (node.hidden) return;
+    about.textContent = `Model as it was and as it is now, on ${judgedOn(view.judged)}, of which there are ${captionsOf(view.judged)}, and from the same starting noises, so that differences are paired. Several wait for one another.`;
     const epochs = view.checkpoints.map(one => one.epoch).reverse(), known = JSON.stringify(epochs);
     if (known !== listed) {
       const newest = !listed || epoch.value === String(JSON.parse(listed)[0]), chosen = epoch.value;
@@ -60,7 +61,7 @@ function trial(one, view, titles) {
   return h('article', {class: 'trial'}, h('h4', {}, about), h('div', {class: 'scroll'},
     h('table', {class: 'numbers'}, head('Mean', 'Evaluations'), h('tbody', {}, order.map(arm => row(`${ARMS[arm.arm]}, ${MODELS[arm.model]}`, arm.rewards, count(arm.nfe), false)))),
     h('table', {class: 'numbers gains'}, head('Gain of', ''), h('tbody', {}, result.gains.map(gain => row(gained(gain), gain.rewards, '', true))))),
-  h('p', {class: 'note'}, `95% intervals over ${plural(result.prompts, 'prompt')}; a gain whose interval has 0 in it cannot be told from none.`));
+  h('p', {class: 'note'}, `95% intervals over ${plural(result.different ?? result.prompts, result.different === undefined ? 'prompt' : 'different caption')}; a gain whose interval has 0 in it cannot be told from none.`));
 }
 
 function surely(one) {

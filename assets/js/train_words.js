@@ -7,13 +7,16 @@ export const LEAD = 'A fine-tune by reinforcement: the model draws several pictu
 export const NUMBERS = [
   ['epoch', 'One round: draw a batch of pictures, score them, and take a few steps of the optimiser. Epoch 0 is the model as it was.'],
   ['training reward', 'Of the pictures drawn while training, noise and all. It may rise while the model gets worse: a reward can be fooled.'],
-  ['held-out reward', 'The same reward on prompts that are never trained, drawn without noise and always from the same starting noise. This is what a fine-tune is judged by.'],
+  ['held-out reward', 'The same reward on prompts kept for judging, drawn without noise and always from the same starting noise. This is what a fine-tune is judged by. (Fewer than eight prompts of one\u2019s own are too few to keep any: those are trained and judged on, and it says so.)'],
+  ['95% interval', 'Each caption is compared with itself before training, from the same noise; the interval says how far the mean of these differences may be off, for captions like these. A caption that comes twice counts once. Where 0 lies inside, chance alone may have done it.'],
   ['exact verifier', 'The share of those pictures that show exactly what the prompt says, found by measuring the picture. It cannot be talked into anything, so it stands beside every learned reward.'],
   ['averaged weights (EMA)', 'A running average of the trained weights: steadier, and what the run leaves behind.'],
   ['group', 'The pictures of one prompt. Only differences within a group teach: where all score the same there is nothing to learn, and what every picture gains alike vanishes.'],
   ['KL', 'How far the model has moved from where it was: in one epoch, and since the beginning.'],
   ['clipping', 'A picture stops counting once it has become too much more, or less, likely than when it was drawn. Many clipped ratios: steps too large. None at all: the limit does nothing.'],
   ['diversity and drift', 'How much the pictures of a prompt differ, and how far all are from real scenes (KID). A model that found one trick loses both.'],
+  ['Save now, Sample now', 'At the end of the epoch under way: a checkpoint that is kept for good (it can be evaluated, downloaded and opened in Explore), or a sheet of the sample pictures.'],
+  ['Pause, Stop', 'Both wait for the end of the epoch and keep a checkpoint of it. A paused run keeps its place in the queue until Continue; a stopped one has ended, and what it made is its result. Continue goes on with either from that checkpoint, to the same weights as if it had never been left.'],
   ['size of the noise', 'Its length over \u221ad: 1 is a real noise. A searched noise may be shorter or longer, and is then no sample of what the model would do by itself.'],
 ];
 
@@ -39,8 +42,18 @@ export function titleOf({name, preset, prompt}) {
   return name || `${preset}: ${prompt}`;
 }
 
+/** What a run is judged on: so many captions, as everything on the page counts them. */
+export function captionsOf({captions, different}) {
+  return `${plural(captions, 'caption')}${different < captions ? ` (${count(different)} different)` : ''}`;
+}
+
+/** What these are called in a sentence. */
+export function judgedOn({unseen}) {
+  return unseen ? 'prompts never trained' : 'the prompts it is trained on';
+}
+
 /** What a run does, in plain words. */
-export function explanation(config, titles) {
+export function explanation(config, titles, seen) {
   const {group_size: group, prompts_per_epoch: prompts, num_steps: steps, sde_window: window} = config;
   const share = config.searched_fraction >= 1 ? 'every picture' : `${Math.round(100 * config.searched_fraction)}% of each group`;
   const searched = `it is searched for ${share} (${plural(config.search.num_candidates, 'candidate')}, ${plural(config.search.num_iterations, 'iteration')})`;
@@ -49,20 +62,29 @@ export function explanation(config, titles) {
   const climbed = Object.keys(config.rewards).filter(name => config.rewards[name]).map(name => titles[name] || name).join(' and ');
   const judged = config.eval_every ? `Every ${plural(config.eval_every, 'epoch')}` : 'Before and after';
   return `Each epoch draws ${plural(group, 'picture')} of each of ${plural(prompts, 'prompt')} in ${plural(steps, 'step')}. ${where}: ${noise}. They are scored by ${climbed}, `
-    + `and ${plural(config.updates_per_epoch, 'update')} make likelier what scored above its group\u2019s mean. ${judged} the model is judged on ${plural(config.eval_prompts, 'prompt')} that it is never trained on, without noise.`;
+    + `and ${plural(config.updates_per_epoch, 'update')} make likelier what scored above its group\u2019s mean. ${judged} the model is judged without noise on ${captionsOf(seen)}${seen.unseen ? ' that it is never trained on' : ': the same that it is trained on, so that what it learned cannot be told from what it knows by heart'}.`;
 }
 
-/** Where a run came from and went, on prompts never trained; '' before it was judged twice. */
-export function headline({epochs}) {
-  const ends = names => {
-    const rows = epochs.filter(({metrics}) => names.some(name => typeof metrics[name] === 'number'));
-    const of = ({metrics}) => metrics[names.find(name => typeof metrics[name] === 'number')];
-    return rows.length > 1 ? [of(rows[0]), of(rows[rows.length - 1]), rows[rows.length - 1].epoch] : null;
+/** Where the weights that a run leaves behind came from and went; '' before it was judged twice. */
+export function headline({epochs, judged}) {
+  const ends = head => {
+    const name = epochs.some(({metrics}) => typeof metrics[`${head}_ema`] === 'number') ? `${head}_ema` : head;
+    const rows = epochs.filter(({metrics}) => typeof metrics[name] === 'number'), last = rows[rows.length - 1];
+    const [gain, low, high] = rows.length > 1 ? ['gain', 'gain_low', 'gain_high'].map(end => last.metrics[`${name}_${end}`]) : [];
+    return rows.length > 1 ? {name, from: rows[0].metrics[name], to: last.metrics[name], epoch: last.epoch, gain, low, high, even: low <= 0 && high >= 0} : null;
   };
-  const reward = ends(['heldout_ema', 'heldout']), exact = ends(['verifier_ema', 'verifier']);
+  const reward = ends('heldout'), exact = ends('verifier');
   if (!reward) return '';
-  const right = exact ? `; exactly right: ${percent(exact[0])} \u2192 ${percent(exact[1])}` : '';
-  return `On prompts never trained the reward went ${number(reward[0])} \u2192 ${number(reward[1])} in ${plural(reward[2], 'epoch')}${right}.`;
+  const whose = reward.name === 'heldout_ema' ? 'averaged' : 'trained', chance = one => (one.even ? 'no more than chance may do' : '');
+  const moved = typeof reward.low === 'number' ? ` (${[`${reward.gain > 0 ? '+' : ''}${number(reward.gain)} [${number(reward.low)}, ${number(reward.high)}]`, chance(reward)].filter(Boolean).join(': ')})` : '';
+  const right = exact ? `; exactly right: ${percent(exact.from)} \u2192 ${percent(exact.to)}${exact.even ? ` (${chance(exact)})` : ''}` : '';
+  return `On ${judgedOn(judged)} the reward of the ${whose} weights went ${number(reward.from)} \u2192 ${number(reward.to)} in ${plural(reward.epoch, 'epoch')}${moved}${right}.`;
+}
+
+/** The epoch from whose checkpoint a run that ended early can go on; null for any other. */
+export function goesOnFrom({state, checkpoints, deleted, parent, job}) {
+  const left = ['cancelled', 'failed'].includes(state) && !deleted && (job || !parent); // a sweep's goes on with the sweep
+  return left && checkpoints.length ? checkpoints[checkpoints.length - 1].epoch : null;
 }
 
 export function percent(share) {
@@ -73,8 +95,9 @@ export function percent(share) {
 export function statusOf(view, timeLeft) {
   const all = view.num_epochs, done = view.last_epoch, after = done ? `after epoch ${done} of ${all}` : 'before the first epoch';
   const spent = `${plural(view.cost.nfe, 'velocity evaluation')} of training in ${seconds(view.cost.seconds)}`;
-  if (view.state === 'failed') return `Stopped by an error ${after}: ${view.error || (view.job && view.job.error) || 'unknown'}. What was made until then is kept.`;
-  if (view.state === 'cancelled') return `Stopped ${after}. What was made until then is kept.`;
+  const from = goesOnFrom(view), kept = `What was made until then is kept${from === null ? '' : `; Continue goes on from the checkpoint of epoch ${from}`}.`;
+  if (view.state === 'failed') return `Stopped by an error ${after}: ${view.error || (view.job && view.job.error) || 'unknown'}. ${kept}`;
+  if (view.state === 'cancelled') return `Stopped ${after}. ${kept}`;
   if (view.state === 'succeeded') return `${plural(done || 0, 'epoch')}: ${spent}.`;
   if (view.state === 'paused') return `Paused ${after}. It goes on from there.`;
   if (view.state === 'pending') return done ? `Waiting to go on ${after}.` : 'Waiting for its turn: one fine-tune or measurement runs at a time.';
@@ -84,7 +107,10 @@ export function statusOf(view, timeLeft) {
 
 /** What was asked for and has not come yet. */
 export function awaited(view, asked) {
-  const words = {save: 'A checkpoint is made at the end of this epoch.', sample: 'Samples are drawn at the end of this epoch.'};
+  const words = {
+    save: 'A checkpoint is made at the end of this epoch.', sample: 'Samples are drawn at the end of this epoch.',
+    pause: 'Pausing\u2026 at the end of this epoch, with a checkpoint of it.', cancel: 'Stopping\u2026 at the end of this epoch, with a checkpoint of it.',
+  };
   return LIVE.includes(view.state) && words[asked] ? words[asked] : '';
 }
 

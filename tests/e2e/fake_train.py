@@ -72,7 +72,7 @@ class FakeRuns:
         recorder = TrainRecorder(lab.database, lab.artifacts, lab.checkpoints, record_id, tools, claim)
         self.recorders[record_id] = recorder
         config = recorder.config
-        prompts = config.prompts or SAMPLED
+        prompts = config.prompts or ("a photo of a red star",)
         recorder.record(
             TrainStarted(shifted(config.num_steps), 2_000_000, 98_304, 3.2e-4, 6_144, prompts, *[SAMPLED] * 2, NFE, 0.1)
         )

@@ -125,6 +125,24 @@ def test_problems_stand_beside_their_fields_and_nothing_is_lost(page_with_errors
     page.get_by_role("button", name="Train", exact=True).click()
     expect(wrong(page, "prompts")).to_contain_text("expected a prompt a line")
     field(page, "prompts").fill("a photo of a red circle")
+    warned = page.locator("[data-field='prompts'] .hint.warned")
+    expect(warned).to_contain_text("1 line: with fewer than 8 all are trained and judged on")
+    expect(page.locator(".train-form .cost")).to_contain_text("Judged on 1 caption that it is trained on")
+    field(page, "prompts").fill("\n".join(f"a cat, take {number}" for number in range(8)))
+    expect(wrong(page, "rewards")).to_contain_text("it cannot judge 'a cat, take 0'")  # while it is typed
+    expect(page.locator(".train-form .cost")).to_have_text("What it costs is told once what is marked is right.")
+    expect(warned).to_have_count(0)
+    field(page, "prompts").fill("a photo of a red circle")
+    expect(wrong(page, "rewards")).to_be_empty()
+    unfold(page)
+    field(page, "window_min").fill("0.97")
+    expect(wrong(page, "window_min")).to_contain_text("expected at most Window up to \u03c3 (0.95), got 0.97")
+    field(page, "window_min").fill("0.85")
+    for name in ("Shapes verifier (partial credit)", "Shapes CLIP (learned)"):
+        page.get_by_role("button", name=f"Leave out {name}").click()
+    expect(wrong(page, "rewards")).to_contain_text("rewards with weights, got none")
+    page.get_by_label("Add a reward").select_option("shapes-clip")
+    expect(wrong(page, "rewards")).to_be_empty()
     field(page, "epochs").fill("0")
     unfold(page)
     field(page, "lora_rank").fill("")
@@ -188,10 +206,25 @@ def test_it_is_driven_from_the_page(page: Page, address: str, trained: FakeRuns,
     expect(button["Save now"]).to_be_hidden()
     button["Continue"].click()
     expect(page.locator(".train-stage[data-state='pending']")).to_be_visible()
+    trained.begin(record)
+    option = page.locator(f".others option[value='{record}']")
+    expect(option).to_contain_text("(running, ")
     button["Stop"].click()
+    expect(page.locator(".chip-state")).to_have_text("Stopping")
+    expect(page.locator(".soon")).to_contain_text("Stopping\u2026 at the end of this epoch")
+    for name in ("Stop", "Pause", "Save now", "Sample now"):
+        expect(button[name]).to_be_disabled()
+    expect(option).to_contain_text("(stopping, ")
+    page.reload()
+    expect(page.locator(".chip-state")).to_have_text("Stopping")
+    trained.save(record, 4)
+    kept.end(record, "cancelled")
     expect(page.locator(".train-stage[data-state='cancelled']")).to_be_visible()
-    expect(page.locator(".train-stage .status")).to_contain_text("What was made until then is kept")
-    assert [one["kind"] for one in asked] == ["sample", "save", "pause", "continue", "cancel"]
+    expect(page.locator(".train-stage .status")).to_contain_text("Continue goes on from the checkpoint of epoch 4")
+    expect(button["Stop"]).to_be_hidden()
+    button["Continue"].click()
+    expect(page.locator(".train-stage[data-state='pending']")).to_be_visible()
+    assert [one["kind"] for one in asked] == ["sample", "save", "pause", "continue", "cancel", "continue"]
 
 
 def test_one_slider_moves_samples_swipe_and_charts(page: Page, address: str, trained: FakeRuns) -> None:
@@ -290,7 +323,8 @@ def test_a_failure_is_told_and_what_was_made_stays(page: Page, address: str, tra
     kept.end(record, "failed", "the loss is not a number")
     opened(page, address, f"?record={record}")
     expect(page.locator(".train-stage .status")).to_contain_text(
-        "Stopped by an error after epoch 11 of 40: the loss is not a number. What was made until then is kept."
+        "Stopped by an error after epoch 11 of 40: the loss is not a number. What was made until then is kept; "
+        "Continue goes on from the checkpoint of epoch 10."
     )
     expect(page.get_by_role("link", name="LoRA .safetensors")).to_be_visible()
     page.get_by_role("heading", name="Log and machine").click()
@@ -339,4 +373,6 @@ def test_a_narrow_dark_page_keeps_its_width(page: Page, address: str, trained: F
     expect(page.locator(".sample-card").first).to_be_visible()
     page.get_by_text("Every epoch side by side").click()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.get_by_role("button", name="New fine-tune").click()
+    expect(field(page, "preset")).to_be_in_viewport()
     assert page.locator(".train-stage").bounding_box()["y"] < page.locator(".train-form").bounding_box()["y"]  # type: ignore[index]

@@ -140,7 +140,7 @@ def test_a_recording_opens_a_fresh_lab(lab: Lab, tmp_path: Path) -> None:
         (["search", "x", "--plugin", "none.py"], "none.py: cannot be read: No such file"),
         (["serve", "--plugin", str(ROOT / "README.md")], "README.md, line "),
         (["check-plugin", "none.py"], "check-plugin: "),
-        (["search", "x", "--reward", "shapes-clip=0"], "the search must climb something"),
+        (["search", "x", "--reward", "shapes-clip=0"], "something must be climbed"),
         (["search", "x", "--model", "sd9"], "search: --model: expected one of the models shapes-sd3"),
         (["search", "x", "--noise-level", "nan"], "search: --noise-level: expected a number from 0 to 5, got nan"),
         (["search", "x", "--step-kind", "ode"], "an ode step has no noise to search"),

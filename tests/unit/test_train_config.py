@@ -12,8 +12,6 @@ from core.prompts import prompt_set, prompt_set_names, split_lines
 from core.schedule import shifted
 from core.shapes.scenes import evaluation_captions, parse_caption
 from core.train_config import (
-    PRESET_HELP,
-    TRAIN_HELP,
     TRAIN_PRESETS,
     TrainConfig,
     config_hash,
@@ -23,6 +21,7 @@ from core.train_config import (
     to_dict,
     windows,
 )
+from core.train_help import PRESET_HELP, TRAIN_HELP
 from core.train_plan import forwards, looks
 
 
