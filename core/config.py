@@ -10,7 +10,8 @@ import math
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from functools import cache
+from typing import Any, Literal, get_args, get_type_hints
 
 from core.errors import ConfigError
 
@@ -306,6 +307,28 @@ def to_dict(config: ExploreConfig) -> dict[str, Any]:
     return plain | {"rewards": dict(config.rewards), "arms": list(config.arms)}
 
 
+def with_floats(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with whole numbers as floats where the dataclass holds floats: 0 and 0.0 have one digest."""
+    hints = _hints(kind)
+    return {name: _as_float(value) if _is_float(hints.get(name)) else value for name, value in values.items()}
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _is_float(hint: Any) -> bool:
+    return hint in (float, float | None, Mapping[str, float])
+
+
+def _as_float(value: Any) -> Any:
+    """What is no number stays as it is, and so does one beyond every limit, for the checks to name."""
+    if isinstance(value, Mapping):
+        return {name: _as_float(one) for name, one in value.items()}
+    return float(value) if type(value) is int and abs(value) < 2**53 else value
+
+
 def from_dict(plain: Any) -> ExploreConfig:
     """Read and validate a config. Unknown fields, wrong types and values out of range raise ConfigError."""
     if not isinstance(plain, Mapping):
@@ -322,6 +345,7 @@ def from_dict(plain: Any) -> ExploreConfig:
         raise ConfigError({"prompt": "expected a sentence, got nothing"})
     if isinstance(values.get("arms"), list):
         values["arms"] = tuple(values["arms"])
+    values, search = with_floats(ExploreConfig, values), with_floats(SearchConfig, search)
     return validate(ExploreConfig(**values, search=SearchConfig(**search)))
 
 

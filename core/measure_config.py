@@ -157,7 +157,7 @@ def from_dict(plain: Any) -> MeasureConfig:
             values[name] = tuple(values[name])
     if base is not None:
         values["base"] = settings.from_dict(base)
-    return validate(MeasureConfig(**values))
+    return validate(MeasureConfig(**settings.with_floats(MeasureConfig, values)))
 
 
 def _whole(value: Any, low: int, high: int) -> bool:

@@ -296,6 +296,7 @@ def from_dict(plain: Any) -> TrainConfig:
         values["prompts"] = tuple(values["prompts"])
     named = search.get("preset")
     start = settings.PRESETS[named] if isinstance(named, str) and named in settings.PRESETS else base.search
+    values, search = settings.with_floats(TrainConfig, values), settings.with_floats(SearchConfig, search)
     return validate(replace(base, **values, search=replace(start, **search)))
 
 

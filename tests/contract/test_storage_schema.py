@@ -1,5 +1,7 @@
 """The schema's history: databases of every age are brought up to date, backed up first, and used."""
 
+import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -81,8 +83,8 @@ def frozen_databases():
 
 
 def test_every_revision_has_a_frozen_database():
-    assert [path.stem for path in frozen_databases()] == ["0001", "0002", "0003", "0004", "0005", "0006"]
-    assert engine.head_revision() == "0006"
+    assert [path.stem for path in frozen_databases()] == ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
+    assert engine.head_revision() == "0007"
 
 
 @pytest.mark.parametrize("dump", frozen_databases(), ids=lambda path: path.stem)
@@ -181,9 +183,9 @@ def test_a_populated_database_survives_an_upgrade_that_rebuilds_its_centre(datab
     if database.engine.dialect.name == "postgresql":
         assert backup is None
         return
-    assert backup.name.startswith("lab.sqlite.0006.") and backup.name.endswith(".backup")
+    assert backup.name.startswith("lab.sqlite.0007.") and backup.name.endswith(".backup")
     restored = open_database(backup)
-    assert engine.current_revision(restored) == "0006" and examples.table_sizes(restored) == sizes
+    assert engine.current_revision(restored) == "0007" and examples.table_sizes(restored) == sizes
     use(restored, artifacts, record_id)
     restored.dispose()
 
@@ -192,7 +194,7 @@ def test_an_upgrade_that_fails_changes_nothing(database, artifacts, later_versio
     record_id = fill(database, artifacts)
     with pytest.raises(StorageError, match="could not be brought up to date: .*nowhere"):
         engine.upgrade(database, later_version(FAILING))
-    assert engine.current_revision(database) == "0006"
+    assert engine.current_revision(database) == "0007"
     with database.read() as tx:
         assert "colour" not in [column["name"] for column in sa.inspect(tx.connection()).get_columns("records")]
     use(database, artifacts, record_id)
@@ -202,7 +204,7 @@ def test_an_upgrade_that_breaks_a_reference_changes_nothing(database, artifacts,
     record_id = fill(database, artifacts)
     with pytest.raises(StorageError, match="would break .* references|violates foreign key"):
         engine.upgrade(database, later_version(BREAKING))
-    assert engine.current_revision(database) == "0006"
+    assert engine.current_revision(database) == "0007"
     use(database, artifacts, record_id)
 
 
@@ -222,7 +224,7 @@ def test_a_database_of_a_newer_version_is_refused(database, address, later_versi
     engine.upgrade(database, later_version())
     with pytest.raises(StorageError, match="made by a newer version"):
         open_database(address, migrate=True)
-    with pytest.raises(StorageError, match="has schema next, this version needs schema 0006"):
+    with pytest.raises(StorageError, match="has schema next, this version needs schema 0007"):
         open_database(address)
 
 
@@ -244,6 +246,25 @@ def test_somebody_elses_database_is_left_alone(tmp_path, empty_postgres):
             open_database(address, migrate=True)
     with closing(sqlite3.connect(tmp_path / "theirs.sqlite")) as theirs:
         assert theirs.execute("SELECT name FROM sqlite_master").fetchall() == [("invoices",)]
+
+
+def test_the_seventh_schema_finds_what_a_page_asked_for_by_the_digest_of_the_command_line(tmp_path):
+    path = tmp_path / "lab.sqlite"
+    stored = "SELECT kind, config, config_hash FROM records ORDER BY kind"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((FROZEN / "0006.sql").read_text())
+        before = old.execute(stored).fetchall()
+        for kind, text, _ in before:
+            values = (re.sub(r"\b(\d+)\.0\b", r"\1", text), kind)
+            old.execute("UPDATE records SET config = ?, config_hash = 'of whole numbers' WHERE kind = ?", values)
+        assert old.execute(stored).fetchall() != before
+        old.commit()
+    open_database(path, migrate=True).dispose()
+    with closing(sqlite3.connect(path)) as new:
+        after = new.execute(stored).fetchall()
+    same = [(kind, json.dumps(json.loads(text)), digest) for kind, text, digest in before]
+    assert [(kind, json.dumps(json.loads(text)), digest) for kind, text, digest in after] == same
+    assert {kind for kind, _, _ in after} >= {"session", "reliability", "train"}
 
 
 def test_the_fifth_schema_knows_the_rewards_of_records_of_every_kind(tmp_path, artifacts):
