@@ -7,31 +7,35 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from app.figure_style import LIGHT, layout, line
+from app.figure_style import DARK, LIGHT, Theme, layout, line
 from app.train_export import command_line
 from core.experiment_results import AXES, sentence
 from core.train_config import from_dict
 
 COLOURS = ("search", "ode", "random_elites", "best_of_sde", "no_search", "best_of_seed")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "solid")
+AT = {"epoch": "epoch {:,.0f}", "nfe": "{:,.0f} NFE", "seconds": "{:,.0f} s"}
 AXIS_WORDS = {"epoch": "Epoch", "nfe": "Velocity evaluations of the training", "seconds": "Seconds of training"}
 STYLE = """
-:root { color-scheme: light; }
-body { font: 15px/1.55 ui-sans-serif, system-ui, -apple-system, "Segoe UI", Arial, sans-serif; color: #1d2025;
-  background: #faf9f6; margin: 0 auto; max-width: 70rem; padding: 2rem 1.25rem 4rem; }
+:root { color-scheme: light dark; --ink: #1d2025; --soft: #63666d; --page: #faf9f6; --paper: #fff; --line: #deded9;
+  --note: #fff3df; --gold: #b5560a; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e9e9e6; --soft: #a3a6ae; --page: #121416; --paper: #191b1e;
+  --line: #303339; --note: #2b2218; --gold: #f0935a; } }
+body { font: 15px/1.55 ui-sans-serif, system-ui, -apple-system, "Segoe UI", Arial, sans-serif; color: var(--ink);
+  background: var(--page); margin: 0 auto; max-width: 70rem; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; }
-h3 { font-size: .95rem; margin: 1rem 0 0; color: #63666d; font-weight: 600; }
-.question { font-size: 1.05rem; color: #63666d; margin: 0 0 1rem; max-width: 48rem; }
-.note { background: #fff3df; border-left: 3px solid #b5560a; padding: .5rem .9rem; margin: .75rem 0; }
+h3 { font-size: .95rem; margin: 1rem 0 .2rem; color: var(--soft); font-weight: 600; }
+.question { font-size: 1.05rem; color: var(--soft); margin: 0 0 1rem; max-width: 48rem; }
+.note { background: var(--note); border-left: 3px solid var(--gold); padding: .5rem .9rem; margin: .75rem 0; }
 ul.found { padding-left: 1.1rem; } ul.found li { margin: .3rem 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); gap: .75rem; }
-.chart { background: #fff; border: 1px solid #deded9; border-radius: 6px; height: 19rem; }
+.chart { background: var(--paper); border: 1px solid var(--line); border-radius: 6px; height: 19rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .87rem; }
-th, td { text-align: right; padding: .3rem .7rem; border-bottom: 1px solid #deded9; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } thead th { color: #63666d; font-weight: 600; }
-pre { background: #fff; border: 1px solid #deded9; border-radius: 6px; padding: .7rem; overflow-x: auto;
+th, td { text-align: right; padding: .3rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } thead th { color: var(--soft); font-weight: 600; }
+pre { background: var(--paper); border: 1px solid var(--line); border-radius: 6px; padding: .7rem; overflow-x: auto;
   font-size: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-details { margin: .4rem 0; } summary { cursor: pointer; } .weak { color: #63666d; }
+details { margin: .4rem 0; } summary { cursor: pointer; } .weak { color: var(--soft); }
 """
 
 
@@ -47,16 +51,17 @@ def report(found: Mapping[str, Any]) -> str:
     for measure, title in words.items():
         body.append(f"<h2>{escape(title)}</h2><div class=charts>")
         for axis in AXES:
-            charts.append(chart(found, measure, axis))
+            charts.append([chart(found, measure, axis, theme) for theme in (LIGHT, DARK)])
             body.append(f'<div class=chart id="chart-{len(charts) - 1}" role=img aria-label="{escape(title)}"></div>')
         body.append("</div>" + _last_values(found, measure))
     body += ["<h2>Contrasts</h2>", _contrasts(found), "<h2>Runs</h2>", _runs(found), "<h2>Settings</h2>"]
     body += [_settings(name, arm) for name, arm in found["arms"].items()]
     body += ["<h2>Versions</h2>", f"<pre>{escape(json.dumps(found['environment'], indent=2))}</pre>"]
-    script = "".join(
-        f'Plotly.newPlot("chart-{index}", {_script(one["data"])}, {_script(one["layout"])}, '
-        "{displayModeBar: false, responsive: true});"
-        for index, one in enumerate(charts)
+    script = (
+        f"const charts = {_script(charts)}, dark = matchMedia('(prefers-color-scheme: dark)');"
+        "function draw() { charts.forEach((both, index) => { const {data, layout} = both[dark.matches ? 1 : 0];"
+        "Plotly.react(`chart-${index}`, data, layout, {displayModeBar: false, responsive: true}); }); }"
+        "dark.addEventListener('change', draw); draw();"
     )
     return (
         f"<!doctype html><html lang=en><head><meta charset=utf-8><title>{escape(found['title'])}</title>"
@@ -80,11 +85,11 @@ def notes(found: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def chart(found: Mapping[str, Any], measure: str, axis: str) -> dict[str, Any]:
+def chart(found: Mapping[str, Any], measure: str, axis: str, theme: Theme) -> dict[str, Any]:
     """A measure over epochs or over what was spent: the seeds' mean and 95% t interval, an arm a line."""
     data: list[dict[str, Any]] = []
     for index, (name, arm) in enumerate(found["arms"].items()):
-        color, rows = LIGHT.arms[COLOURS[index % len(COLOURS)]], arm["curves"].get(measure, [])
+        color, rows = theme.arms[COLOURS[index % len(COLOURS)]], arm["curves"].get(measure, [])
         if not rows:
             continue
         x, banded = [row[axis] for row in rows], [row for row in rows if row["low"] is not None]
@@ -99,7 +104,7 @@ def chart(found: Mapping[str, Any], measure: str, axis: str) -> dict[str, Any]:
         if len(rows) < 30:
             more |= {"mode": "lines+markers", "marker": {"size": 5}}
         data.append(line(name, x, mean, color, **more))
-    drawn = layout(LIGHT, found["measures"][measure], AXIS_WORDS[axis], "")
+    drawn = layout(theme, found["measures"][measure], AXIS_WORDS[axis], "")
     drawn["xaxis"]["rangemode"] = "tozero"
     return {"data": data, "layout": drawn | {"margin": {"l": 48, "r": 12, "t": 34, "b": 44}}}
 
@@ -125,25 +130,39 @@ def _last_values(found: Mapping[str, Any], measure: str) -> str:
 
 
 def _contrasts(found: Mapping[str, Any]) -> str:
-    head = ["Arms", "", "difference [95%]", "detectable", "of", "at", "one", "other"]
-    rows = [
-        [
-            f"{one['one']} − {one['other']}",
-            "underpowered" if one["underpowered"] else "",
-            _interval(one["difference"], signed=True),
-            "" if one["detectable"] is None else f"{one['detectable']:.4f}",
-            found["measures"][one["measure"]],
-            f"{one['axis']} {one['budget']:,.0f}",
-            *(f"{one[side]['mean']:.4f}" for side in ("value", "against")),
-        ]
-        for one in found["contrasts"]
-    ]
     about = (
         "<p class=weak>Paired by seed; t intervals. Detectable: the smallest true difference that as many seeds with "
-        "this spread would tell from 0 four times in five. Underpowered: the interval spans 0. Seeds vary the "
-        "training; held-out prompts and the noise they are drawn from are the same in every run.</p>"
+        "this spread would tell from 0 four times in five (by the noncentral t). Underpowered: the interval spans 0. "
+        "Seeds vary the training; held-out prompts and the noise they are drawn from are the same in every run. NFE: "
+        "velocity evaluations of the training.</p>"
     )
-    return about + _table(head, rows)
+    head = ["Arms", "at", "one", "other", "difference [95%]", "detectable", ""]
+    body = [about]
+    for measure, title in found["measures"].items():
+        rows = [
+            [
+                f"{one['one']} − {one['other']}",
+                AT[one["axis"]].format(one["budget"]),
+                *(f"{one[side]['mean']:.4f}" for side in ("value", "against")),
+                _interval(one["difference"], signed=True),
+                "" if one["detectable"] is None else f"{one['detectable']:.4f}",
+                _mark(one),
+            ]
+            for one in found["contrasts"]
+            if one["measure"] == measure
+        ]
+        if rows:
+            body.append(f"<h3>{escape(title)}</h3>{_table(head, rows)}")
+    return "".join(body)
+
+
+def _mark(one: Mapping[str, Any]) -> str:
+    """What a contrast's interval says, in a word."""
+    if one["difference"]["low"] is None:
+        return "one seed"
+    if one["underpowered"]:
+        return "underpowered"
+    return "no difference" if one["difference"]["mean"] == 0 else "told apart"
 
 
 def _runs(found: Mapping[str, Any]) -> str:

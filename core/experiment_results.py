@@ -69,8 +69,10 @@ def contrast(one: Mapping[int, Curve], other: Mapping[int, Curve], measure: str,
         "value": told(mean_interval(lefts)),
         "against": told(mean_interval(rights)),
     }
-    found |= {"difference": told(difference), "detectable": detectable(differences)}
-    return found | {"underpowered": difference.spans_zero}
+    needed = detectable(differences)
+    found |= {"difference": told(difference), "detectable": needed}
+    # Where every seed has the very same in both there is no spread that more seeds could narrow.
+    return found | {"underpowered": difference.spans_zero and (needed is not None or len(differences) == 1)}
 
 
 def _at(values: Sequence[tuple[Mapping[str, Any], float]], axis: str, budget: float) -> float | None:
@@ -117,8 +119,8 @@ def sentence(found: Mapping[str, Any], words: Mapping[str, str]) -> str:
     if difference["low"] is None:
         return f"{subject}: one seed has no interval, so this says nothing yet."
     interval = f"{subject} [{difference['low']:+.4f}, {difference['high']:+.4f}] over {difference['seeds']} seeds"
+    if detect is None and difference["mean"] == 0:
+        return f"{interval}. No seed shows a difference."
     if not found["underpowered"]:
         return f"{interval}."
-    if detect is None:
-        return f"{interval}. No seed shows a difference."
     return f"{interval}. Underpowered: they would have shown a difference of {detect:.4f} four times in five."

@@ -135,10 +135,12 @@ def test_the_report_needs_nothing_else_and_the_results_are_data(lab: Lab, tmp_pa
     report, results = tmp_path / "report.html", tmp_path / "results.json"
     ran(lab, "figure-1", report_to=report, results_to=results)
     text, found = report.read_text(), json.loads(results.read_text())
-    assert text.startswith("<!doctype html>") and "Plotly.newPlot" in text and "small size" in text
+    assert text.startswith("<!doctype html>") and "Plotly.react" in text and "small size" in text
     own = text.replace(re.search(r"<script>.*?</script>", text, re.S)[0], "")
     assert not re.search(r"""(src|href)\s*=\s*["']?http""", own) and "python -m app train --preset smart-grpo" in own
     assert [row["seed"] for row in found["runs"]] == [0, 1, 0, 1] and found["missing"] == []
+    assert "no difference</td>" in own or "underpowered</td>" in own or "told apart</td>" in own
+    assert " NFE</td>" in own and "nfe " not in own.partition("<h2>Contrasts")[2].partition("<h2>Runs")[0]
     axes = {(one["measure"], one["axis"]) for one in found["contrasts"]}
     assert {("heldout_ema", axis) for axis in ("epoch", "nfe", "seconds")} <= axes
     smart = found["arms"]["Smart-GRPO"]

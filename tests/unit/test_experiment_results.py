@@ -52,6 +52,13 @@ def test_one_seed_says_nothing_and_too_much_spread_is_underpowered() -> None:
     assert contrast({}, CHEAP, "heldout", "epoch") is None and contrast(CHEAP, DEAR, "other", "epoch") is None
 
 
+def test_the_very_same_in_every_seed_is_no_want_of_seeds() -> None:
+    found = contrast(CHEAP, CHEAP, "heldout", "epoch")
+    assert found is not None and not found["underpowered"] and found["difference"]["mean"] == 0
+    told = {"one": "a", "other": "b", "measure": "heldout", **found}
+    assert sentence(told, MEASURES).endswith("over 3 seeds. No seed shows a difference.")
+
+
 def test_contrasts_are_told_in_words() -> None:
     found = results({"cheap": CHEAP, "dear": DEAR}, [("dear", "cheap")], MEASURES, {"cheap": {}, "dear": {}})
     assert [one["axis"] for one in found["contrasts"]] == ["epoch", "nfe", "seconds"]
