@@ -13,7 +13,7 @@ import {makeInspector} from './inspector.js';
 import {makePopover} from './popover.js';
 import {makeSignal} from './signal.js';
 
-const IN_A_LINE = 8, IN_MANY_LINES = 10, POOLED = 80;
+const IN_A_LINE = 8, IN_MANY_LINES = 10, KEPT = 80;
 const idly = window.requestIdleCallback || (work => setTimeout(work, 200)), notIdly = window.cancelIdleCallback || clearTimeout;
 
 /** `acts`: move(place), enlarge(items, key, moved), finish(places), follow(), choose(row), tick(candidate), keep(then), leave(), help(). */
@@ -29,7 +29,7 @@ export function makeBoard(acts) {
   bench.append(inspector.node);
   legend.after(signal.node);
   node.append(chooser.node, parts.help, popover.node);
-  const opened = new Set(), pool = makePool();
+  const opened = new Set(), groups = makeGroups(rows);
   let now = null, sort = 'index', marked = [], pinned = false, chosen = '', idle = 0;
 
   const open = key => acts.enlarge(galleryItems(now, sort), key);
@@ -109,40 +109,56 @@ export function makeBoard(acts) {
     warm();
   }
 
-  /** Rows of the steps beside, made one at a time while nothing else is to be done, so that a first look at them is as quick as a second. */
+  /** The steps beside, made and laid out a row at a time while nothing else is to be done, so that a first look is as quick as a second. */
   function warm() {
-    const {view, cursor} = now, beside = [1, -1].flatMap(by => iterationsOf(view, cursor.step + by)).filter(detailed);
+    const {view, cursor} = now, work = [];
+    for (const step of [cursor.step + 1, cursor.step - 1]) {
+      const found = iterationsOf(view, step), ready = groups.numRows(step);
+      if (!found.every(detailed) || found.length > KEPT / 2) continue;
+      for (let count = ready + 1; count <= found.length; count++) work.push(() => layOutUnseen(step, found, count));
+    }
     const next = () => {
-      const row = beside.shift();
-      if (!row || beside.length >= POOLED / 2) return;
-      for (const image of pooled(shown(row)).querySelectorAll('img')) image.loading = 'eager'; // it is not in the page: lazily it would wait
+      if (!work.length) return;
+      work.shift()();
       idle = idly(next);
     };
     notIdly(idle);
     idle = idly(next);
   }
 
+  function layOutUnseen(step, found, count) {
+    const group = groups.of(step);
+    layOut(group, step, found, count);
+    for (const image of group.querySelectorAll('img[loading]')) image.loading = 'eager'; // nobody sees it: lazily it would wait
+    group.lastElementChild.getBoundingClientRect(); // nor is it laid out unless it is asked for
+  }
+
   const shown = row => rowItem(now.view, row, sort, opened.has(rowKey(row)));
-  const pooled = item => pool(item, () => makeRow(item, {unfold}));
 
   function drawRows(found) {
     const {view, cursor} = now, k = view.config.search.num_candidates;
-    const items = [...found.map(row => (detailed(row) ? shown(row) : {row: null, iteration: row.iteration, empty: sizeOf(row), loading: true})),
-      ...toCome(view, cursor.step, found.length), ...usedNoise(view, cursor.step), ...(found.length ? [] : [unsearched(view, cursor.step)])];
-    keyed(rows, items, item => `${cursor.step}/${item.row ? item.row.iteration : item.iteration}`,
-      item => (item.why ? plainRow(item) : item.used ? usedRow(item, () => open('used')) : item.empty ? emptyRow(item) : pooled(item)));
-    const values = found.filter(detailed).flatMap(row => row.total).filter(value => value !== null);
-    const low = Math.min(...values), high = Math.max(...values);
-    for (const child of rows.children) child.labScale?.(low, high);
+    layOut(groups.show(view.id, cursor.step), cursor.step, found);
     rows.classList.toggle('many', k > IN_A_LINE);
     rows.style.setProperty('--columns', Math.ceil(k / Math.ceil(k / (k > IN_A_LINE ? IN_MANY_LINES : IN_A_LINE))));
+  }
+
+  /** The first `count` rows of a step, all on one scale, and what comes after them. */
+  function layOut(group, step, found, count = found.length) {
+    const {view} = now;
+    const items = [...found.slice(0, count).map(row => (detailed(row) ? shown(row) : {row: null, iteration: row.iteration, empty: sizeOf(row), loading: true})),
+      ...toCome(view, step, found.length), ...usedNoise(view, step), ...(found.length ? [] : [unsearched(view, step)])];
+    keyed(group, items, item => `${step}/${item.row ? item.row.iteration : item.iteration}`,
+      item => (item.why ? plainRow(item) : item.used ? usedRow(item, () => open('used')) : item.empty ? emptyRow(item) : makeRow(item, {unfold})));
+    const values = found.filter(detailed).flatMap(row => row.total).filter(value => value !== null);
+    const low = Math.min(...values), high = Math.max(...values);
+    for (const child of group.children) child.labScale?.(low, high);
   }
 
   function unfold(iteration, yes) {
     const key = `${now.cursor.step}/${iteration}`;
     if (yes) opened.add(key);
     else opened.delete(key);
-    if (!yes && iteration === now.cursor.iteration) acts.move({candidate: [...rows.children].find(one => one.labKey === key).labCells.keys().next().value});
+    if (!yes && iteration === now.cursor.iteration) acts.move({candidate: [...groups.shown().children].find(one => one.labKey === key).labCells.keys().next().value});
     draw(now);
   }
 
@@ -153,7 +169,7 @@ export function makeBoard(acts) {
     parts.choose.hidden = Boolean(choosing) || !choosable(view);
     parts.past.textContent = choosing ? '' : pastWords(view);
     parts.choose.textContent = view.state === 'paused' ? 'Choose the kept ones yourself' : 'Pause and choose the kept ones yourself';
-    for (const node of rows.children) {
+    for (const node of groups.shown().children) {
       if (!node.labCells) continue;
       const at = {step: cursor.step, iteration: Number(node.dataset.iteration)};
       const ticks = ready && at.step === choosing.step && at.iteration === choosing.iteration ? choosing.chosen : null;
@@ -185,7 +201,7 @@ export function makeBoard(acts) {
 
   /** The cursor moved: mark its place, and unfold the row if it is folded away there. */
   function mark(cursor, seen = false) {
-    const key = `${cursor.step}/${cursor.iteration}`, row = [...rows.children].find(one => one.labKey === key && one.labCells);
+    const key = `${cursor.step}/${cursor.iteration}`, row = [...groups.shown().children].find(one => one.labKey === key && one.labCells);
     if (seen && row && now.cursor === cursor && row.labCells.get(cursor.candidate) === marked[1]) return reveal(); // just drawn there
     for (const one of marked) one.classList.remove('at');
     marked[0]?.labDots.mark(null);
@@ -213,17 +229,45 @@ export function makeBoard(acts) {
   return {node, draw, mark, stand};
 }
 
-/** Rows made once are kept for when their step is looked at again: making some hundred pictures takes a while. */
-function makePool() {
-  const kept = new Map();
-  return (item, make) => {
-    const key = rowKey(item.row), signature = JSON.stringify(item), known = kept.get(key);
-    const row = known && known.signature === signature ? known.row : make();
-    kept.delete(key);
-    kept.set(key, {row, signature});
-    if (kept.size > POOLED) kept.delete(kept.keys().next().value);
-    return row;
-  };
+/**
+ * A group of rows a step. Those that were looked at last, some KEPT rows, stay in the page, unseen but laid out: to make
+ * some hundred pictures takes a while, and so does laying them out; to show them again is only to paint them.
+ */
+function makeGroups(rows) {
+  const known = new Map(), numRows = step => known.get(step)?.querySelectorAll(':scope > .row[data-iteration]').length || 0;
+  let session = null, shown = null;
+
+  function of(step) {
+    const group = known.get(step) || h('div', {class: 'of-step away', role: 'rowgroup'});
+    known.delete(step);
+    known.set(step, group);
+    if (!group.isConnected) rows.append(group);
+    return group;
+  }
+
+  function show(id, step) {
+    if (id !== session) {
+      known.clear();
+      rows.replaceChildren();
+    }
+    session = id;
+    shown = of(step);
+    for (const one of known.values()) one.classList.toggle('away', one !== shown);
+    forget();
+    return shown;
+  }
+
+  function forget() {
+    let count = [...known.keys()].reduce((sum, step) => sum + numRows(step), 0);
+    for (const [step, group] of known) {
+      if (count <= KEPT || group === shown) return;
+      count -= numRows(step);
+      group.remove();
+      known.delete(step);
+    }
+  }
+
+  return {of, show, numRows, shown: () => shown};
 }
 
 /** The board's fixed parts. */

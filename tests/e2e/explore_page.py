@@ -48,6 +48,7 @@ class Explore:
 
     def click_candidate(self, row: int, candidate: int) -> None:
         """Click a candidate, both counted from 1 as they are shown."""
+        self.page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
         self.rows.nth(row - 1).locator(".candidate").nth(candidate - 1).click()
 
     def expect_at(self, step: int, iteration: int, candidate: int) -> None:
@@ -64,7 +65,7 @@ class Explore:
 
     @property
     def rows(self) -> Locator:
-        return self.page.locator(".board .row:not(.to-come, .used, .loading)")
+        return self.page.locator(".board .of-step:not(.away) > .row:not(.to-come, .used, .loading)")
 
     @property
     def cells(self) -> Locator:

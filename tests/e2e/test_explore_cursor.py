@@ -85,7 +85,7 @@ def test_brackets_go_through_the_timesteps_and_the_wish_is_kept(page: Page, site
     for _ in range(4):
         page.keyboard.press("]")
     expect(page.locator(".board h3").first).to_have_text("Step 10")
-    expect(page.locator(".board .plain")).to_contain_text("Not searched")
+    expect(page.locator(".of-step:not(.away) > .plain")).to_contain_text("Not searched")
     for _ in range(3):
         page.keyboard.press("[")
     shown.expect_at(6, 2, 1)
@@ -126,7 +126,7 @@ def where_dot(page: Page, lab: FakeLab, step: int, iteration: int, candidate: in
     rows = [row for row in (lab.session_view("s00001") or {})["iterations"] if row["step"] == step]
     known = [value for row in rows for value in row["total"] if value is not None]
     value = next(row for row in rows if row["iteration"] == iteration)["total"][candidate]
-    box = page.locator(".row .dots").first.bounding_box()
+    box = page.locator(".of-step:not(.away) > .row .dots").first.bounding_box()
     assert box
     return {"x": box["width"] * (0.06 + 0.88 * (value - min(known)) / (max(known) - min(known))), "y": 14}
 

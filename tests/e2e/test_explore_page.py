@@ -233,7 +233,7 @@ def test_the_filmstrip_chooses_the_board(page: Page, site: str) -> None:
     shown = Explore(page, site)
     shown.cells.nth(1).locator("button").click()
     expect(page.locator(".board h3").first).to_have_text("Step 2")
-    expect(page.locator(".board .plain")).to_contain_text("Not searched")
+    expect(page.locator(".of-step:not(.away) > .plain")).to_contain_text("Not searched")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
@@ -336,7 +336,7 @@ def test_a_waiting_session_names_who_is_ahead(page: Page, site: str, lab: FakeLa
 def test_the_last_row_shows_what_the_chosen_noise_led_to(page: Page, site: str) -> None:
     shown = Explore(page, site)
     shown.cells.nth(5).locator("button").click()
-    used = page.locator(".board .row.used")
+    used = page.locator(".board .of-step:not(.away) > .row.used")
     expect(used).to_contain_text("What the step led to with the noise that was chosen (the mean of the kept ones).")
     assert used.locator(".reward").inner_text() == shown.cells.nth(5).locator(".reward").inner_text()
     used.locator("button").click()
