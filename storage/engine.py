@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +20,10 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.orm import Session
 
 from core.errors import ReadOnly, StorageError
+from storage.backup import BUSY_SECONDS, copy_sqlite
 from storage.values import dumps
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-BUSY_SECONDS = 30
 # Before 3.51.3 a WAL reset could lose commits when several processes write.
 WAL_SINCE = (3, 51, 3)
 _MODE = "lab_mode"
@@ -270,9 +270,7 @@ def _backup(url: URL, revision: str) -> Path | None:
         return None
     source = Path(str(url.database))
     target = source.with_name(f"{source.name}.{revision}.{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.backup")
-    with closing(sqlite3.connect(source, timeout=BUSY_SECONDS)) as old, closing(sqlite3.connect(target)) as new:
-        old.backup(new)
-    return target
+    return copy_sqlite(source, target)
 
 
 def _check_foreign_keys(connection: Connection) -> None:
