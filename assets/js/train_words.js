@@ -62,7 +62,7 @@ export function explanation(config, titles, seen) {
   const climbed = Object.keys(config.rewards).filter(name => config.rewards[name]).map(name => titles[name] || name).join(' and ');
   const judged = config.eval_every ? `Every ${plural(config.eval_every, 'epoch')}` : 'Before and after';
   return `Each epoch draws ${plural(group, 'picture')} of each of ${plural(prompts, 'prompt')} in ${plural(steps, 'step')}. ${where}: ${noise}. They are scored by ${climbed}, `
-    + `and ${plural(config.updates_per_epoch, 'update')} make likelier what scored above its group\u2019s mean. ${judged} the model is judged without noise on ${captionsOf(seen)}${seen.unseen ? ' that it is never trained on' : ': the same that it is trained on, so that what it learned cannot be told from what it knows by heart'}.`;
+    + `and ${plural(config.updates_per_epoch, 'update')} ${config.updates_per_epoch === 1 ? 'makes' : 'make'} likelier what scored above its group\u2019s mean. ${judged} the model is judged without noise on ${captionsOf(seen)}${seen.unseen ? ' that it is never trained on' : ': the same that it is trained on, so that what it learned cannot be told from what it knows by heart'}.`;
 }
 
 /** Where the weights that a run leaves behind came from and went; '' before it was judged twice. */
