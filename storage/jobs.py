@@ -103,10 +103,8 @@ def enqueue(
         is None
     ):
         raise missing(record_id)
-    live = sa.select(jobs.c.payload).where(
-        jobs.c.record_id == record_id, jobs.c.kind == kind, jobs.c.status.not_in(FINAL)
-    )
-    under_way = [] if kind == FINISH else list(tx.scalars(live))
+    live = (jobs.c.record_id == record_id, jobs.c.kind == kind, jobs.c.status.not_in(FINAL))
+    under_way = [] if kind == FINISH else list(tx.scalars(sa.select(jobs.c.payload).where(*live)))
     if under_way and (kind != EVALUATE or dict(payload or {}) in under_way):
         raise StorageError(f"{this(kind)} waits or runs already: wait for it to end, or stop it first")
     row = {"kind": kind, "record_id": record_id, "lane": lane, "status": "pending", "payload": dict(payload or {})}

@@ -216,7 +216,8 @@ def test_a_downloaded_candidate_brings_its_settings_back(
 
 def test_every_enlarged_picture_can_be_downloaded(page: Page, weighted: tuple[str, FakeLab]) -> None:
     Explore(page, weighted[0])
-    for opener in (page.locator(".cards .arm button").first, page.locator(".of-step:not(.away) > .row.used button").first):
+    openers = (".cards .arm button", ".of-step:not(.away) > .row.used button")
+    for opener in (page.locator(one).first for one in openers):
         opener.click()
         box = page.locator("dialog.lightbox[open]")
         with page.expect_download() as told:
