@@ -16,10 +16,12 @@ export function mount({element, props, watch, trigger}) {
   let filling = null, waiting = null, asked = 0, filled;
   const first = new Promise(resolve => { filled = resolve; });
 
+  const written = writtenFields(names);
   window.labFill = now => {
     filled();
-    const {values, info, choices, force} = filling, kept = force ? new Set() : touched(names, initial, follows, now);
-    return names.map(name => kept.has(name) || !(name in values) ? undefined
+    const {values, info, choices, force} = filling, seen = names.map((name, i) => written(name, now[i] ?? null));
+    const kept = force ? new Set() : touched(names, initial, follows, seen), missed = i => JSON.stringify(seen[i]) !== JSON.stringify(now[i] ?? null);
+    return names.map((name, i) => kept.has(name) && missed(i) ? {__type__: 'update', value: seen[i]} : kept.has(name) || !(name in values) ? undefined
       : {__type__: 'update', value: values[name], ...(name in info ? {info: info[name]} : {}), ...(name in choices ? {choices: choices[name]} : {})});
   };
   window.labChanged = now => {
@@ -59,6 +61,23 @@ export function mount({element, props, watch, trigger}) {
   watch('value', read);
   fromAddress(first);
   trigger('wake', {});
+}
+
+/**
+ * What a hand wrote into a field, as the page shows it; else what is `known` of it. Gradio misses what is written in the
+ * moment in which it draws a field.
+ */
+function writtenFields(names) {
+  const fields = new Map(), byId = new Map(names.map(name => [`field-${name.replaceAll('.', '-')}`, name]));
+  document.addEventListener('input', ({target}) => {
+    const name = byId.get(target.closest('[id^="field-"]')?.id);
+    if (name && target.matches('textarea, input[type="number"], input[type="range"]')) fields.set(name, target);
+  }, true);
+  return (name, known) => {
+    const field = fields.get(name);
+    if (!field?.isConnected) return known;
+    return field.matches('textarea') ? field.value : field.value === '' ? null : Number(field.value);
+  };
 }
 
 /** The fields that hold something else than they were drawn with, and those that follow from them. */

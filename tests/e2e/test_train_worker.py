@@ -22,7 +22,7 @@ SMALL = {
     "num_steps": 4,
     "sde_window": 1,
     "lora_rank": 2,
-    "eval_prompts": 8,
+    "eval_prompts": 10,
     "eval_steps": 2,
     "search.num_candidates": 2,
     "search.num_iterations": 1,
@@ -45,7 +45,9 @@ def test_a_fine_tune_from_click_to_lora(page: Page, serve: Callable[[Any], str],
     page.reload()
     expect(page.locator(".train-stage[data-state='succeeded']")).to_be_visible(timeout=200_000)
     assert worker.wait(timeout=60) == 0
-    expect(page.locator(".headline")).to_contain_text("On prompts never trained the reward went")
+    expect(page.locator(".headline")).to_contain_text(
+        "On prompts never trained the reward of the averaged weights went"
+    )
     expect(page.locator("output.epoch")).to_have_text("Epoch 2")
     expect(page.locator(".sample-card .face")).to_have_count(8)
     expect(page.locator("[data-chart='reward'] .js-line").last).to_be_visible()
