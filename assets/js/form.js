@@ -16,7 +16,7 @@ export function mount({element, props, watch, trigger}) {
   let filling = null, waiting = null, asked = 0, filled;
   const first = new Promise(resolve => { filled = resolve; });
 
-  const written = writtenFields(names);
+  const written = writtenFields(names, initial);
   window.labFill = now => {
     filled();
     const {values, info, choices, force} = filling, seen = names.map((name, i) => written(name, now[i] ?? null));
@@ -64,20 +64,17 @@ export function mount({element, props, watch, trigger}) {
 }
 
 /**
- * What a hand wrote into a field, as the page shows it; else what is `known` of it. Gradio misses what is written in the
- * moment in which it draws a field.
+ * What a hand wrote into a field that gradio still believes as it was drawn, else what gradio knows. Gradio misses what is
+ * written in the moment in which it draws a field, and may draw over it.
  */
-function writtenFields(names) {
-  const fields = new Map(), byId = new Map(names.map(name => [`field-${name.replaceAll('.', '-')}`, name]));
+function writtenFields(names, initial) {
+  const wrote = new Map(), byId = new Map(names.map(name => [`field-${name.replaceAll('.', '-')}`, name])), asText = value => JSON.stringify(value ?? null);
   document.addEventListener('input', ({target}) => {
     const name = byId.get(target.closest('[id^="field-"]')?.id);
-    if (name && target.matches('textarea, input[type="number"], input[type="range"]')) fields.set(name, target);
+    if (!name || !target.matches('textarea, input[type="number"], input[type="range"]')) return;
+    wrote.set(name, target.matches('textarea') ? target.value : target.value === '' ? null : Number(target.value));
   }, true);
-  return (name, known) => {
-    const field = fields.get(name);
-    if (!field?.isConnected) return known;
-    return field.matches('textarea') ? field.value : field.value === '' ? null : Number(field.value);
-  };
+  return (name, known) => (wrote.has(name) && asText(known) === asText(initial[name]) ? wrote.get(name) : known);
 }
 
 /** The fields that hold something else than they were drawn with, and those that follow from them. */
