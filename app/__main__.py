@@ -295,12 +295,16 @@ def _reliability(asked: argparse.Namespace) -> int:
 def _sweep(asked: argparse.Namespace) -> int:
     from app.services import Lab
     from app.sweep_command import sweep_here
+    from app.sweep_flags import as_written
     from app.sweep_flags import read_body as read_sweep
 
     body = read_sweep(asked)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that its record says how it ended
     with closing(Lab(read_settings(asked.data_dir))) as lab:
-        return sweep_here(lab, body, as_json=asked.json, measure=asked.measure, estimate=asked.estimate)
+        try:
+            return sweep_here(lab, body, as_json=asked.json, measure=asked.measure, estimate=asked.estimate)
+        except ConfigError as error:
+            raise ConfigError(as_written(error.problems, asked.vary)) from None
 
 
 def _train(asked: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.labels import label_of
 from core.config import FIELD_HELP
 from core.train_help import TRAIN_HELP
 
@@ -23,8 +24,9 @@ FEW = 3  # texts of a list that are shown
 SHOWN = 80  # characters of each
 
 
-def rows(configs: Mapping[str, Config]) -> list[dict[str, Any]]:
-    """A row a setting, those that differ first: `name`, `help`, `values` as text by letter, and whether it `differs`.
+def rows(kind: str, configs: Mapping[str, Config]) -> list[dict[str, Any]]:
+    """A row a setting, those that differ first: `name`, `label`, `help`, `values` as text by letter, and
+    whether it `differs`.
 
     A setting that a record does not have, such as the weight of a reward that it does not use, is empty.
     """
@@ -33,6 +35,7 @@ def rows(configs: Mapping[str, Config]) -> list[dict[str, Any]]:
     found = [
         {
             "name": name.removeprefix("base."),
+            "label": label_of(kind, name),
             "help": TRAIN_HELP.get(name) or FIELD_HELP.get(name.removeprefix("base."), ""),
             "values": {letter: shown(one[name]) if name in one else "" for letter, one in flat.items()},
             "differs": len({json.dumps(one.get(name, Ellipsis), default=str) for one in flat.values()}) > 1,

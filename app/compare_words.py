@@ -104,6 +104,8 @@ def beside(verdicts: Sequence[Verdict], what: str) -> list[str]:
     """What must be said beside several intervals."""
     told = [one for one in verdicts if one["low"] is not None]
     said = []
+    if any(len(one[side]) > 1 for one in verdicts for side in ("one", "other")):
+        said.append("Letters side by side, as BD, have the same settings and are counted as one.")
     if any(one["pairs"] for one in verdicts):
         said.append(f"Paired by {what}, also of other finished records with the same settings.")
     if len(told) > 1:

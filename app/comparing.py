@@ -53,7 +53,7 @@ def labels(found: Comparison) -> dict[str, str]:
     told = {one["letter"]: one["title"] for one in found.heads}
     for kind in KINDS:
         there = found.of_kind(kind)
-        differing = [row for row in rows({letter: row.config for letter, row in there.items()}) if row["differs"]]
+        differing = [row for row in rows(kind, {letter: row.config for letter, row in there.items()}) if row["differs"]]
         further = [row for row in differing if row["name"] not in _TOLD]
         parts = {letter: _begun(kind, row, list(there.values())) for letter, row in there.items()}
         for row in further:
@@ -76,7 +76,8 @@ def _begun(kind: str, row: sa.Row, alike: Sequence[sa.Row]) -> list[str]:
 
 
 def _setting(row: Mapping[str, Any], letter: str) -> str:
-    return f"{row['name'].rpartition('.')[2].replace('_', ' ')} {row['values'][letter]}"
+    label = row["label"]
+    return f"{label[:1].lower()}{label[1:]} {row['values'][letter]}"
 
 
 def sentences(found: Comparison) -> list[str]:
@@ -197,5 +198,5 @@ def _measures_section(found: Comparison, measurements: Measurements) -> dict[str
 def _section(
     configs: Mapping[str, Mapping[str, Any]], verdict: list[Verdict], beside: list[str], kind: str
 ) -> dict[str, Any]:
-    told = {"letters": list(configs), "settings": rows(configs), "verdicts": verdict, "beside": beside}
+    told = {"letters": list(configs), "settings": rows(kind, configs), "verdicts": verdict, "beside": beside}
     return told | {"families": families(kind, configs)}

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.labels import label_of
 from app.record_filters import FILTERS, read_filters
 from app.sweep_config import from_plain, value_text
 from app.weights import write_weights
@@ -19,7 +20,7 @@ MOST = 1_000  # records; the newest ones
 MOST_WORDS = 24  # a setting with more words than that is no axis: nobody could read it
 KINDS = {"session": "searches", "train": "fine-tunes"}
 MEASURES = {"nfe": "Evaluations", "seconds": "Seconds", "reward": "Reward", "gain": "Gain"}
-_LABELS = {"prompt": "Prompt", "seed": "Seed", "rewards": "Climbs", "preset": "Preset"}
+_LABELS = {"rewards": "Climbs"}
 _SAME_FOR_ALL = ("threads", "batch_size")  # settings of the machine, not of the search
 
 
@@ -38,7 +39,7 @@ def coordinates(database: Database, asked: Mapping[str, str]) -> dict[str, Any]:
     shown = [row for row in ended if row["kind"] == kind]
     told = {"kind": kind, "word": KINDS[kind], "left_out": len(listed) - len(shown), "most": MOST}
     about = [{"id": row["id"], "title": row["name"] or row["prompt"], "kind": row["kind"]} for row in shown]
-    return told | {"records": about, "axes": _axes(shown)}
+    return told | {"records": about, "axes": _axes(kind, shown)}
 
 
 def _of_library(database: Database, asked: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -66,12 +67,12 @@ def _with_numbers(database: Database, ids: Sequence[str]) -> list[dict[str, Any]
         return [dict(row._mapping) for row in tx.execute(query.order_by(records.c.created_at, records.c.id))]
 
 
-def _axes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _axes(kind: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The settings in which the records differ, then what came of them."""
     plain = [_flat(row["config"]) for row in rows]
     names = list(dict.fromkeys(name for one in plain for name in one))
     varied = [name for name in names if len({value_text(one.get(name)) for one in plain}) > 1]
-    axes = [_axis(name, [one.get(name) for one in plain]) for name in varied if name not in _SAME_FOR_ALL]
+    axes = [_axis(kind, name, [one.get(name) for one in plain]) for name in varied if name not in _SAME_FOR_ALL]
     came = [_outcome(row) for row in rows]
     for name, label in MEASURES.items():
         values = [one[name] for one in came]
@@ -88,9 +89,9 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
     return plain | {"rewards": write_weights(climbed)} | dict(search or {})
 
 
-def _axis(name: str, values: Sequence[Any]) -> dict[str, Any] | None:
+def _axis(kind: str, name: str, values: Sequence[Any]) -> dict[str, Any] | None:
     """Numbers as they are; else each word has a number, in the order of the alphabet. None for too many words."""
-    about = {"name": name, "label": _LABELS.get(name, name.replace("_", " ").capitalize()), "outcome": False}
+    about = {"name": name, "label": _LABELS.get(name) or label_of(kind, name), "outcome": False}
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return about | {"values": list(values), "words": None}
     texts = [value_text(value) for value in values]

@@ -153,6 +153,8 @@ def told(problems: Mapping[str, str]) -> list[str]:
 
 
 def _flag(name: str) -> str:
+    if " " in name:  # with the value that was given to it
+        return f"--{name}"
     return "--" + _RENAMED.get(name, name).replace("_", "-")
 
 

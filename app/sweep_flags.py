@@ -1,6 +1,7 @@
 """The flags of `sweep`: what is varied, over which seeds, and otherwise those of `search` or of `train`."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,15 @@ def read_body(asked: argparse.Namespace) -> dict[str, Any]:
     if not 1 <= len(asked.vary) <= MAX_AXES:
         raise ConfigError({"vary": f"expected one or two settings, such as --vary {_example(kind)}"})
     return {"of": kind.name, "axes": [_axis(text, kind) for text in asked.vary], "seeds": asked.seeds} | told
+
+
+def as_written(problems: Mapping[str, str], varied: Sequence[str]) -> dict[str, str]:
+    """Problems of a sweep under what was written: `varied` are the texts after --vary, in their order."""
+    names = {f"axis-{at}": text for at, text in enumerate(varied)}
+    for text in varied:
+        setting = text.partition("=")[0].strip().replace("-", "_")
+        names |= {setting: text, f"search.{setting}": text}
+    return {f"vary {names[name]}" if name in names else name: text for name, text in problems.items()}
 
 
 def _of_searches(asked: argparse.Namespace) -> dict[str, Any]:

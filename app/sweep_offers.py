@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from app.labels import label_of
 from app.sweep_config import value_text
 from app.sweep_kinds import SEARCHES, Kind
 from app.ui import form, train
@@ -11,15 +12,7 @@ from core.train_help import TRAIN_HELP
 if TYPE_CHECKING:
     from app.services import Lab
 
-_TUNED = {field.name: field.label for field in train.FIELDS} | {"reward": "Reward"}
 _TUNED_HELP = TRAIN_HELP | {"reward": "The score that is trained; the others are only watched."}
-
-
-def label_of(kind: Kind, setting: str) -> str:
-    """What the forms call a setting."""
-    if kind is SEARCHES:
-        return form.BY_NAME[setting].label if setting in form.BY_NAME else setting
-    return _TUNED.get(setting, setting)
 
 
 def settings_offered(lab: "Lab", kind: Kind) -> list[dict[str, Any]]:
@@ -28,7 +21,7 @@ def settings_offered(lab: "Lab", kind: Kind) -> list[dict[str, Any]]:
     offers = {
         name: [one["name"] for one in lab.options()[offered] if one["usable"]] for name, offered in form.OFFERED.items()
     }
-    return [{"name": name, "label": label_of(kind, name)} | told(name, offers) for name in kind.settings]
+    return [{"name": name, "label": label_of(kind.name, name)} | told(name, offers) for name in kind.settings]
 
 
 def _search_settings(name: str, offers: dict[str, list[str]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from app import queue as lab_queue
 from app.compare_settings import rows as settings_beside
+from app.labels import label_of
 from app.measurements import name_of
 from app.progress import fraction, planned_nfe
 from app.reliability_export import csv_line, safe_text
@@ -21,7 +22,6 @@ from app.sweep_config import (
     value_text,
 )
 from app.sweep_kinds import SEARCHES, Kind
-from app.sweep_offers import label_of
 from app.sweep_versus import Side, alike, less
 from app.train_estimate import estimated
 from app.train_request import read_request
@@ -93,7 +93,7 @@ class Sweeps:
         """Make the record of a sweep, without a job. Raises ConfigError."""
         config, name = self.read(body), name_of(body.get("name"))
         with self.lab.database.write() as tx:
-            named = name or title_of([label_of(config.kind, one.setting) for one in config.axes])
+            named = name or title_of([label_of(config.kind.name, one.setting) for one in config.axes])
             made = {"name": named, "preset": preset_label(config)}
             return sweeps.create(tx, to_plain(config), hash_of(config), **made), config
 
@@ -180,10 +180,9 @@ class Sweeps:
             except ConfigError:
                 continue  # of a plug-in that is not here
             if row.id != record_id and alike(mine, config):
-                differing = [one for one in settings_beside({"A": mine.base, "B": config.base}) if one["differs"]]
-                texts = [
-                    f"{one['name'].rpartition('.')[2].replace('_', ' ')} {one['values']['B']}" for one in differing
-                ]
+                bases = {"A": mine.base, "B": config.base}
+                differing = [one for one in settings_beside(mine.kind.name, bases) if one["differs"]]
+                texts = [f"{one['label']} {one['values']['B']}" for one in differing]
                 about = {"id": row.id, "name": row.name, "created": iso(row.created_at)}
                 found.append(about | {"settings": ", ".join(texts)[:200]})
         return found
@@ -214,7 +213,7 @@ def _different(config: SweepConfig) -> list[Run]:
 
 
 def _axis(kind: Kind, setting: str, values: tuple[Any, ...]) -> dict[str, Any]:
-    about = {"setting": setting, "label": label_of(kind, setting), "values": list(values)}
+    about = {"setting": setting, "label": label_of(kind.name, setting), "values": list(values)}
     return about | {"texts": [value_text(one) for one in values]}
 
 

@@ -18,7 +18,12 @@ export function ordered(figure) {
 
 /** What a trace is called in the key; a table names it by what its numbers are. */
 export function nameOf(trace) {
-  return (trace.meta && trace.meta.key) || trace.name;
+  return entities((trace.meta && trace.meta.key) || trace.name);
+}
+
+/** Text for Plotly, which reads some markup, as the plain text it was; see `plain` in app/figure_style.py. */
+export function entities(text) {
+  return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 }
 
 function sample(trace) {

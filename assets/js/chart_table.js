@@ -1,7 +1,7 @@
 // A chart's numbers as tables, for those who read or walk with the keyboard: a row's button moves the cursor there.
 import {h, fill} from './dom.js';
 import {count, number} from './words.js';
-import {ordered} from './chart_key.js';
+import {entities, ordered} from './chart_key.js';
 
 /** `go(place)` is asked for when a row is chosen; `place` is [step, iteration, candidate], null where it stays. */
 export function drawTables(parent, figure, cursor, go) {
@@ -32,7 +32,7 @@ function linesTable(figure, cursor, go) {
     return {here, place, cells: meta.axis === 'spent' ? [placeName(place), number(row.x, 2), ...values] : [tick(xaxis, row.x), ...values]};
   });
   const first = meta.axis === 'spent' ? ['After', entities(xaxis.title.text)] : [entities(xaxis.title.text)];
-  return grid([...first, ...told.map(trace => trace.name)], shown, go, entities(yaxis.title.text));
+  return grid([...first, ...told.map(trace => entities(trace.name))], shown, go, entities(yaxis.title.text));
 }
 
 /** A map's numbers: a row a place on the x axis, a column a place on the y axis. */
@@ -65,9 +65,4 @@ function tick(axis, x) {
 function placeName([step, iteration]) {
   const name = step < 0 ? 'Starting noise' : `Step ${step + 1}`;
   return typeof iteration === 'number' ? `${name}, iteration ${iteration + 1}` : name;
-}
-
-/** Text for Plotly, which reads some markup, as the plain text it was; see `plain` in app/figure_style.py. */
-function entities(text) {
-  return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 }

@@ -1,7 +1,7 @@
 // Two outcomes over one another: a swipe from one to the other, and where they differ.
 import {h, fill, address} from './dom.js';
 import {makeSwipe} from './swipe.js';
-import {armWords, asShown, number, told} from './words.js';
+import {armWords, number, told} from './words.js';
 
 const GAINS = [1, 2, 4, 8];
 
@@ -97,7 +97,7 @@ function source(arm) {
 
 function numbersOf(rows, a, b, names) {
   const line = row => {
-    const one = row.values[a.i], two = row.values[b.i], by = one === null || two === null ? null : asShown(two) - asShown(one);
+    const one = row.values[a.i], two = row.values[b.i], by = one === null || two === null ? null : two - one;
     return h('tr', {}, h('th', {scope: 'row'}, row.title), h('td', {}, told(one)), h('td', {}, told(two)), h('td', {class: 'by'}, by === null ? '' : `${by > 0 ? '+' : ''}${number(by)}`));
   };
   return [h('thead', {}, h('tr', {}, h('th', {}), names.map(name => h('th', {scope: 'col'}, name)), h('th', {scope: 'col'}, 'second minus first'))), h('tbody', {}, rows.map(line))];

@@ -101,7 +101,7 @@ export function makeSettings() {
     folded.hidden = !alike.length;
     summary.textContent = letters.length > 1 ? `${alike.length} settings are the same` : `${alike.length} settings`;
     const head = names => h('thead', {}, h('tr', {}, h('th', {scope: 'col'}, h('span', {class: 'unseen'}, 'Setting')), names));
-    const name = one => h('th', {scope: 'row', title: one.help}, one.name.replaceAll('_', ' ').replaceAll('.', ': '));
+    const name = one => h('th', {scope: 'row', title: one.help}, one.label);
     fill(differing, head(letters.map(letter => h('th', {scope: 'col'}, letterOf(letter)))),
       h('tbody', {}, apart.map(one => h('tr', {}, name(one), letters.map(letter => h('td', {}, h('bdi', {}, one.values[letter])))))));
     fill(same, h('tbody', {}, alike.map(one => h('tr', {}, name(one), h('td', {}, h('bdi', {}, one.values[letters[0]]))))));

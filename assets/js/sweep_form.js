@@ -150,20 +150,22 @@ export function makeForm({facts, run}) {
   function tell(problems, detail = '') {
     const at = Object.fromEntries(Object.entries(problems).map(([name, words]) => [name in fields ? name : SHOWN_AT[name] || (name === 'axes' ? 'axis-0' : name), words]));
     for (const [name, one] of Object.entries(fields)) {
-      one.problem.textContent = (at[name] || '').replace('got None', 'got nothing');
+      one.problem.textContent = inWords(at[name] || '').replace('got None', 'got nothing');
       one.node.classList.toggle('bad', name in at);
     }
     const bad = [...node.querySelectorAll('.field.bad')].filter(one => !one.hidden), others = Object.entries(at).filter(([name]) => !(name in fields) || fields[name].node.hidden);
     if (node.querySelector('.more .bad')) node.querySelector('.more').open = true;
-    const told = others.map(([name, words]) => `${label(name)}: ${words}.`);
+    const told = others.map(([name, words]) => `${label(name)}: ${inWords(words)}.`);
     general.textContent = [bad.length ? attention(bad.length) : '', ...told, Object.keys(problems).length ? '' : detail].filter(Boolean).join(' ');
     if (bad.length) showField(bad[0]);
   }
 
   const label = name => (known.get(name) || {label: name}).label;
+  const inWords = text => text.replace(/\b(search\.)?([a-z]+(?:_[a-z]+)+)\b/g, (name, _, own) => label(known.has(own) ? own : `search.${own}`).replace(/^search\..*/, name));
 
   function changed() {
     dress();
+    cost.classList.add('unknown');
     clearTimeout(waiting);
     waiting = setTimeout(estimate, PAUSE);
   }
@@ -172,7 +174,7 @@ export function makeForm({facts, run}) {
     const mine = ++asked, told = await api('sweep/estimate', toBody()).catch(() => null);
     if (mine !== asked) return;
     cost.classList.toggle('unknown', !told);
-    if (!told) return;
+    if (!told) { fill(cost, null); return; }
     const left = told.runs - told.known, done = told.known ? `, ${told.known} of them known already` : '';
     fill(cost, h('b', {}, plural(told.runs, 'run')), ` in ${plural(told.cells, 'cell')}${done}. `,
       left ? `${plural(told.nfe, 'velocity evaluation')}${told.seconds === null ? '.' : `; about ${duration(told.seconds)} here.`}` : 'Nothing is left to run.');
@@ -180,7 +182,9 @@ export function makeForm({facts, run}) {
 
   node.addEventListener('input', event => {
     const field = event.target.closest('.bad');
-    if (field) { field.classList.remove('bad'); field.querySelector('.wrong').textContent = ''; general.textContent = ''; }
+    if (field) { field.classList.remove('bad'); field.querySelector('.wrong').textContent = ''; }
+    const left = node.querySelectorAll('.field.bad').length;
+    general.textContent = left ? attention(left) : '';
     const axis = axes.find(one => one.which === event.target);
     if (axis) axis.values.value = (known.get(axis.which.value) || {choices: []}).choices.slice(0, 3).join(', ');
     changed();

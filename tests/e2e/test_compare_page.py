@@ -83,7 +83,7 @@ def test_what_differs_is_seen_first_and_one_sample_gives_no_verdict(
     section = page.locator("[data-kind='session']")
     config = section.locator(".side-config")
     expect(config.locator("table").first.locator("tbody tr")).to_have_count(1)
-    expect(config.locator("table").first.locator("tbody")).to_contain_text("num steps46")
+    expect(config.locator("table").first.locator("tbody")).to_contain_text("Steps46")
     expect(section.locator(".side-verdicts")).to_contain_text("one sample, no verdict")
     expect(page.locator(".side-outcome tbody tr")).to_have_count(2)
     expect(page.locator(".compare .picks select").nth(1)).to_have_value("B: Noise search")

@@ -145,6 +145,14 @@ def test_what_is_wrong_is_told_beside_its_field(page_with_errors: Page, address:
     page.get_by_label("Values of the first setting").fill("3, 3")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("[data-field='axis-0'] .wrong")).to_contain_text("expected every value once")
+    expect(page.locator(".cost")).to_have_text("")
+    page.get_by_label("Values of the first setting").fill("2")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".foot .problem")).to_contain_text(
+        "Elite fraction (P): Elite fraction (P) * Candidates (K) must"
+    )
+    page.get_by_label("Seeds").fill("1")
+    expect(page.locator(".foot .problem")).to_have_text("")
 
 
 def test_a_map_fills_and_its_cells_open_sessions(page: Page, address: str, kept: Kept) -> None:
@@ -191,6 +199,22 @@ def test_brushed_axes_lead_to_the_records(page: Page, address: str, kept: Kept) 
     expect(page.locator(".brushed .head")).to_contain_text("2 of 3 kept")
     page.locator(".brushed a").first.click()
     page.wait_for_url("**session=**")
+
+
+def test_what_is_cut_on_an_axis_stays_different_and_is_no_markup(page: Page, address: str, kept: Kept) -> None:
+    begin = "a photo of <b>two</b> circles"
+    for number, prompt in enumerate((f"{begin} left of a star", f"{begin} right of a star", f"{begin} above a star")):
+        kept.finished(prompt, rewards={"search": number / 4})
+    kept.finished(f"{begin} above a star", preset="best-of-k", rewards={"search": 0.9})
+    page.goto(f"{address}sweep?across=library")
+    expect(page.locator(".brushed .head")).to_contain_text("4 of 4 kept")
+    texts = [
+        text
+        for text in page.locator(".coordinates .axis .tick text").all_text_contents()
+        if "<b>" in text or "photo" in text or "&" in text
+    ]
+    assert len(set(texts)) == len(texts) == 3 and not any("&lt;" in text for text in texts)
+    expect(page.locator(".brushed li", has_text="above a star").first.locator("small")).to_contain_text("best-of-k")
 
 
 def test_the_library_leads_to_the_coordinates(page: Page, address: str, kept: Kept) -> None:

@@ -58,6 +58,21 @@ def test_a_sweep_prints_a_line_a_run_and_is_not_run_twice(lab: Lab) -> None:
     assert "/sweep?record=" in told and len(lab.recent(kind="session")) == 4
 
 
+@pytest.mark.parametrize(
+    ("varied", "sentence"),
+    [
+        ("foo=1", "sweep: --vary foo=1: expected one of "),
+        ("num_candidates=abc", "sweep: --vary num_candidates=abc: expected a whole number"),
+        ("num-candidates=3,3", "sweep: --vary num-candidates=3,3: expected every value once, got 3 twice"),
+    ],
+)
+def test_what_is_wrong_is_told_under_what_was_written(
+    varied: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", "a photo", "--vary", varied, "--data-dir", str(tmp_path)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
 def test_fine_tunes_are_swept_with_the_flags_of_train(lab: Lab) -> None:
     asked = tuned("--epochs", "2", "--vary", "learning-rate=3e-4,1e-3", "--seeds", "2", "--name", "Rates")
     assert asked["of"] == "train" and asked["name"] == "Rates"

@@ -20,6 +20,7 @@ from core.train_config import from_dict
 from storage import jobs, runs, sessions, sweeps
 from tests.fakes import fake_toolbox
 from tests.integration import test_worker as worked
+from tests.integration.test_sweeping import shown, states
 from tests.integration.test_worker import at
 
 BASE = {"model": "fake", "epochs": 4, "eval_every": 0, "sample_every": 0, "checkpoint_every": 2, "threads": 1}
@@ -58,16 +59,6 @@ def alone(lab: Lab, **changes: Any) -> str:
 
 def worker(lab: Lab, before: Callable[[str], None] = lambda name: None, **options: Any) -> Any:
     return worked.Worker(lab.database, lab.artifacts, fake_toolbox(before), lane="batch", **options)
-
-
-def shown(lab: Lab, record_id: str) -> dict[str, Any]:
-    view = Sweeps(lab).view(record_id)
-    assert view is not None
-    return view
-
-
-def states(lab: Lab, record_id: str) -> list[str]:
-    return [run["state"] for run in shown(lab, record_id)["runs"]]
 
 
 def gains(lab: Lab, record_id: str) -> list[float | None]:
@@ -254,7 +245,7 @@ def test_another_sweep_over_the_same_cells_is_taken_from_it(lab: Lab) -> None:
     api.mount(app, lab)
     client = TestClient(app)
     (only,) = client.get(f"/lab/api/sweep/{one}/alike").json()
-    assert (only["id"], only["settings"]) == (other, "kl beta 0.1")
+    assert (only["id"], only["settings"]) == (other, "KL weight (β) 0.1")
     found = client.get(f"/lab/api/sweep/{one}/less/{other}").json()
     assert found["measures"][0]["values"] == [0.0] * 4, "the fake trainer does not look at it"
     assert [cell["runs"] for cell in found["measures"][0]["cells"]] == [2, 2]

@@ -62,12 +62,17 @@ def test_those_that_have_not_begun_have_no_place_and_a_searched_start_has_one_of
 
 def test_settings_that_differ_come_first_and_a_missing_one_is_empty() -> None:
     other = PLAIN | {"num_steps": 20, "rewards": {"shapes-clip": 1.0}}
-    found = rows({"A": PLAIN, "B": other})
+    found = rows("session", {"A": PLAIN, "B": other})
     apart = [row["name"] for row in found if row["differs"]]
     assert apart == ["num_steps", "rewards.shapes-verifier"]
     assert [row["differs"] for row in found] == sorted((row["differs"] for row in found), reverse=True)
     assert found[0]["values"] == {"A": "10", "B": "20"} and found[0]["help"]
     assert found[1]["values"] == {"A": "0", "B": ""}
+    labels = {row["name"]: row["label"] for row in found}
+    assert labels["num_steps"] == "Steps" and labels["search.num_candidates"] == "Candidates (K)"
+    assert labels["search.preset"] == "Preset" and labels["rewards.shapes-verifier"] == "Rewards: shapes-verifier"
+    assert {row["label"] for row in rows("reliability", {"A": {"base": PLAIN}})} >= {"Steps", "Guidance"}
+    assert [row["label"] for row in rows("train", {"A": {"window_min": 0.5}})] == ["Window from σ"]
 
 
 def test_values_are_short_text() -> None:
