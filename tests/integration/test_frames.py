@@ -1,5 +1,6 @@
 """A data folder as frames: every number as the lab tells it, and nothing written."""
 
+import re
 import runpy
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from app.measured import read_measured
 from app.settings import ROOT
 from app.train_runs import TrainRuns
 from core.errors import LabError
+from tests.e2e.kept import Kept
 from tests.integration.handed import HOSTILE, filled, open_lab
 
 EXAMPLE = ROOT / "assets" / "examples" / "records.py"
@@ -108,8 +110,26 @@ def test_the_example_runs_over_a_lab(
     monkeypatch.setattr(sys, "path", list(sys.path))
     runpy.run_path(str(EXAMPLE), run_name="__main__")
     out = capsys.readouterr().out
-    for told in ("gain over no search in", "likeness", "literal", here.train):
+    for told in ("one sample, no verdict", "likeness", "literal", here.train):
         assert told in out
+    assert not re.search(r"\de-\d|-0\.000\b|NaN", out)
+
+
+def test_the_example_tells_its_interval_over_prompts_and_a_folder_without_a_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(open_lab(tmp_path / "data")) as lab:
+        kept = Kept(lab)
+        for number in range(5):
+            rewards = {"search": 0.5 + number / 100, "no_search": 0.5}
+            kept.finished(f"a photo of {number} stars", rewards=rewards)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(tmp_path / "data")])
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
+    assert "+0.020 (pairs: 5; 95% interval +0." in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(tmp_path / "mistyped")])
+    with pytest.raises(LabError, match="no lab in .*mistyped"):
+        runpy.run_path(str(EXAMPLE), run_name="__main__")
 
 
 def test_frames_need_no_torch() -> None:
