@@ -39,16 +39,18 @@ class ExplorePage:
             view = self.lab.session_view(asked) if asked else None
         except LabError as error:
             notice = str(error)
-        named = view is not None
+        named, astray = view is not None, notice and asked
         if view is None and (usual := self.lab.default_record()):
             view = self.lab.session_view(usual)
         if view is None:
-            return [message("empty", notice=notice), self.fields.filled(form.defaults()), gr.Timer(active=False)]
+            empty = message("empty", notice=notice, astray=astray)
+            return [empty, self.fields.filled(form.defaults()), gr.Timer(active=False)]
         if notice:
             notice += f". Shown instead: \u201c{view['prompt']}\u201d, session {view['id']}"
         filled = form.from_config(view["config"]) if named else form.defaults() | {"prompt": view["prompt"]}
         first = "" if asked else "recorded" if self.lab.came_with_lab(view["id"]) else "newest"
-        opened = message("open", view=view, titles=self.fields.titles, notice=notice, first=first)
+        told = {"titles": self.fields.titles, "notice": notice, "first": first, "astray": astray}
+        opened = message("open", view=view, **told)
         return [opened, self.fields.filled(filled), gr.Timer(active=_moving(view))]
 
     def run(self, *filled: Any) -> list[Any]:

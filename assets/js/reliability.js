@@ -1,10 +1,11 @@
 // Page Reliability: where the guess that a search climbs can be trusted. Keeps the newest view of one measurement and the
 // one place that everything on the page obeys: a timestep, a row, an estimate, whose truth, and a sibling.
-import {h, fill, keyed} from './dom.js';
+import {h, fill} from './dom.js';
 import {api} from './api.js';
+import {makeNotices} from './notices.js';
 import {openPage} from './page.js';
 import {moment, stateWord} from './states.js';
-import {LIVE, sentence} from './words.js';
+import {LIVE} from './words.js';
 import {makeForm} from './reliability_form.js';
 import {makeHead} from './reliability_head.js';
 import {makeCurves} from './reliability_charts.js';
@@ -22,7 +23,7 @@ function start() {
   const titles = Object.fromEntries([...facts.models, ...facts.rewards].map(one => [one.name, one.title]));
   const state = {view: null, step: 0, row: 0, estimate: '', truth: '', sibling: null, moved: false, asked: null};
   const form = makeForm({facts, run});
-  const notices = h('div', {class: 'notices', role: 'status'}), empty = h('div', {class: 'nothing', hidden: true});
+  const {node: notices, note, of: noticesOf, astray} = makeNotices(), empty = h('div', {class: 'nothing', hidden: true});
   const others = h('select', {class: 'others', 'aria-label': 'Measurement', hidden: true, onchange: () => { open(others.value, {}); }});
   const load = async place => {
     const row = await source.row(state.view, place.row), step = row.steps.find(one => one.step === place.step);
@@ -45,11 +46,8 @@ function start() {
     stage.dataset.state = view ? view.state : 'empty';
     if (!view) for (const part of placed) part.node.hidden = true;
     else { head.node.hidden = false; for (const part of parts) part.draw(state); }
-    empty.hidden = Boolean(view);
-  }
-
-  function note(text, kind = 'bad') {
-    keyed(notices, text ? [{text: sentence(text), kind}] : [], one => one.kind, one => h('p', {class: `notice ${one.kind}`}, one.text));
+    empty.hidden = Boolean(view) || others.options.length > 0;
+    noticesOf(view);
   }
 
   /** Put the page elsewhere; parts that are not named stay, but another row or step has other siblings. */
@@ -97,7 +95,8 @@ function start() {
     } catch (error) {
       if (mine !== turn) return;
       note(error.message);
-      if (!state.view) { await list(); draw(); }
+      if (!state.view) { await list(true); draw(); }
+      await astray(id, 'reliability');
     }
   }
 
@@ -148,12 +147,13 @@ function start() {
   }
 
   /** The newest measurements, to go from one to another. Returns them. */
-  async function list() {
+  async function list(lost = false) {
     const {records} = await api(`records?kind=reliability&limit=${LISTED}`).catch(() => ({records: []}));
     const {view} = state, shown = view && !records.some(one => one.id === view.id) ? [view, ...records] : records;
-    others.hidden = shown.length < 2;
+    others.hidden = shown.length < (lost ? 1 : 2);
     fill(others, shown.map(one => h('option', {value: one.id}, `${clipped(one.name || one.prompt)} (${[stateWord(one.state).toLowerCase(), moment(one.created)].join(', ')})`)));
-    if (view) others.value = view.id;
+    if (lost && shown.length) others.prepend(h('option', {value: '', disabled: true}, 'Open one of these'));
+    others.value = view ? view.id : '';
     return records;
   }
 

@@ -20,13 +20,14 @@ import {makeHelp} from './help.js';
 import {makePill} from './pill.js';
 import {begun} from './chooser.js';
 import {lostCount} from './finish.js';
+import {noticeOf, trashOf, whatIs} from './notices.js';
 import {steadily} from './steady.js';
 
 export function mount({element, props, watch, trigger}) {
   const root = element.querySelector('.lab-session');
   const state = {
     view: null, titles: {}, cursor: {step: 0, iteration: 0, candidate: 0}, following: true, known: 0, ahead: [],
-    asked: null, choosing: null, finishAsked: new Set(), finishTold: [], notice: '', first: '',
+    asked: null, choosing: null, finishAsked: new Set(), finishTold: [], notice: '', elsewhere: {}, first: '',
   };
   let lastPoll = Date.now(), frame = 0;
 
@@ -63,8 +64,8 @@ export function mount({element, props, watch, trigger}) {
     caution.hidden = !view || !view.caution;
     for (const node of [head.node, lead, film.node, board.node, charts.node, outcome.node]) node.hidden = !view;
     empty.hidden = Boolean(view);
-    const said = [state.notice && {text: state.notice, kind: 'bad'}, state.first && view && {text: welcome(view, state.first), kind: 'hint'}];
-    keyed(notice, said.filter(Boolean), one => one.kind, one => h('p', {class: `notice ${one.kind}`}, one.text));
+    const said = [state.notice && {...(state.elsewhere.text === state.notice ? state.elsewhere : {}), text: state.notice, key: 'bad'}, state.first && view && {text: welcome(view, state.first), key: 'hint'}, ...trashOf(view)];
+    keyed(notice, said.filter(Boolean), one => one.key, noticeOf);
     markRun(view);
     if (!view) return;
     lead.textContent = explanation(view);
@@ -115,6 +116,7 @@ export function mount({element, props, watch, trigger}) {
   function accept(message) {
     if (message.kind === 'empty') Object.assign(state, {notice: sentence(message.notice)});
     if (message.kind === 'open') open(message);
+    if (message.astray) explain(message.astray);
     if (message.kind === 'update') update(message.view);
     if (message.kind === 'notice' && (!state.view || !message.record || message.record === state.view.id))
       Object.assign(state, {notice: sentence(message.text), asked: null});
@@ -135,6 +137,15 @@ export function mount({element, props, watch, trigger}) {
     });
     if (mine) address.name(view.id);
     if ((view.finishing || []).length) wake();
+  }
+
+  /** An address that names no session: say what its record is, before what is shown instead. */
+  async function explain(id) {
+    const before = state.notice, found = await whatIs(id, 'session');
+    if (!found || !found.link || state.notice !== before) return;
+    const text = `${found.text}${state.view ? `Shown instead: \u201c${state.view.prompt}\u201d. ` : ''}`;
+    Object.assign(state, {notice: text, elsewhere: {...found, text}});
+    drawAll();
   }
 
   function update(view) {

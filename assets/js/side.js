@@ -1,10 +1,10 @@
 // Page Compare: two to six records side by side. Keeps the newest comparison and the one place that all of it obeys; the
 // address is the state: which records, and where one looks.
-import {h, fill, keyed, address} from './dom.js';
+import {h, fill, address} from './dom.js';
 import {api} from './api.js';
 import {exportLink} from './export.js';
+import {makeNotices} from './notices.js';
 import {openPage} from './page.js';
-import {sentence} from './words.js';
 import {makeHeads} from './side_heads.js';
 import {makeSettings, makeVerdicts} from './side_tables.js';
 import {makeSessions} from './side_sessions.js';
@@ -23,7 +23,7 @@ function start() {
   const asked = new URLSearchParams(location.search);
   const state = {ids: readIds(asked), data: null, place: placeFrom(asked)};
   if (!state.ids.length) state.ids = trayIds();
-  const notices = h('div', {class: 'notices', role: 'status'}), said = h('div', {class: 'side-said'});
+  const {node: notices, note} = makeNotices(), said = h('div', {class: 'side-said'});
   const files = h('div', {class: 'reuse', role: 'group', 'aria-label': 'Take it away'}), bundle = exportLink('these records');
   const heads = makeHeads({models: facts.models, letters: facts.letters, change});
   const sections = {session: makeSection('session', makeSessions({move})), train: makeSection('train', makeRuns({move})), reliability: makeSection('reliability', makeMeasures({move}))};
@@ -98,10 +98,6 @@ function start() {
     fill(files, ids.length ? [FILES.map(([file, words, title]) => h('a', {class: 'chip', title, download: '', href: fileOf(file, state)}, words)), bundle] : null);
     const several = Object.keys(data.sections).length > 1;
     for (const [kind, part] of Object.entries(sections)) part.draw(data.sections[kind] || null, state, several);
-  }
-
-  function note(text) {
-    keyed(notices, text ? [{text: sentence(text)}] : [], one => one.text, one => h('p', {class: 'notice bad'}, one.text));
   }
 
   load();

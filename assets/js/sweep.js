@@ -1,7 +1,8 @@
 // Page Sweep: one or two settings varied over prompts and seeds, as a map; and any records side by side on many axes.
-import {h, address, fill, keyed} from './dom.js';
+import {h, address, fill} from './dom.js';
 import {api} from './api.js';
 import {driveButton} from './drive.js';
+import {makeNotices} from './notices.js';
 import {openPage} from './page.js';
 import {makeCoordinates} from './sweep_coordinates.js';
 import {makeForm} from './sweep_form.js';
@@ -18,9 +19,9 @@ const LEAD = {
 
 function start() {
   const {root, facts, queue} = openPage(), titles = Object.fromEntries(facts.models.map(one => [one.name, one.title]));
-  const state = {view: null, measure: '', cell: [0], asked: null, less: '', taken: null};
+  const state = {view: null, measure: '', cell: [0], asked: null, less: '', taken: null, lost: false};
   const form = makeForm({facts, run});
-  const notices = h('div', {class: 'notices', role: 'status'}), empty = h('div', {class: 'nothing', hidden: true}, h('h2', {}, 'Nothing has been swept here yet'), h('p', {}, LEAD.session), h('p', {}, 'Choose searches or fine-tunes, a setting and its values beside this and press Run. It goes on when you close the page.'));
+  const {node: notices, note, of: noticesOf, astray} = makeNotices(), empty = h('div', {class: 'nothing', hidden: true}, h('h2', {}, 'Nothing has been swept here yet'), h('p', {}, LEAD.session), h('p', {}, 'Choose searches or fine-tunes, a setting and its values beside this and press Run. It goes on when you close the page.'));
   const others = h('select', {class: 'others', 'aria-label': 'Sweep', hidden: true, onchange: () => { open(others.value); }});
   const head = makeHead({titles, send, use: () => form.use(state.view)}), map = makeMap({move, against}), lines = makeCoordinates();
   const narrowed = h('p', {class: 'note'});
@@ -28,21 +29,20 @@ function start() {
   let timer = 0, turn = 0, drawn = '';
 
   fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Sweep'), form.node), stage);
+  head.node.hidden = map.node.hidden = true; // until there is one
 
   function draw() {
     const {view} = state;
     stage.dataset.state = view ? view.state : 'empty';
     head.node.hidden = map.node.hidden = !view;
-    empty.hidden = Boolean(view) || filtered() !== null;
+    empty.hidden = Boolean(view) || filtered() !== null || others.options.length > 0;
+    noticesOf(view);
+    lines.node.hidden = !view && Boolean(state.lost);
     if (!view) return;
     head.draw(state);
     map.draw({...state, view: shownOf(state)});
     const signature = `${view.id} ${view.runs.filter(run => run.state === 'succeeded').length}`;
     if (filtered() === null && signature !== drawn) { drawn = signature; lines.load(`sweep=${encodeURIComponent(view.id)}`); }
-  }
-
-  function note(text) {
-    keyed(notices, text ? [sentence(text)] : [], one => one, one => h('p', {class: 'notice bad'}, one));
   }
 
   function move(place) {
@@ -76,9 +76,13 @@ function start() {
       map.offer(alike, place.less || '');
       if (place.less) await against(place.less, place);
     } catch (error) {
-      if (mine === turn) note(error.message);
+      if (mine !== turn) return;
+      note(error.message);
+      state.lost = !state.view;
+      await Promise.all([astray(id, 'sweep'), state.view ? null : list(true)]);
+      draw();
     }
-    list();
+    if (state.view) list();
     plan();
   }
 
@@ -140,12 +144,13 @@ function start() {
     poll();
   }
 
-  async function list() {
+  async function list(lost = false) {
     const {records} = await api(`records?kind=sweep&limit=${LISTED}`).catch(() => ({records: []})), {view} = state;
     const shown = view && !records.some(one => one.id === view.id) ? [view, ...records] : records;
-    others.hidden = shown.length < 2;
+    others.hidden = shown.length < (lost ? 1 : 2);
     fill(others, shown.map(one => h('option', {value: one.id}, `${one.name} (${[stateWord(one.state).toLowerCase(), moment(one.created)].join(', ')})`)));
-    if (view) others.value = view.id;
+    if (lost && shown.length) others.prepend(h('option', {value: '', disabled: true}, 'Open one of these'));
+    others.value = view ? view.id : '';
     return records;
   }
 

@@ -1,10 +1,11 @@
 // Page Train: fine-tunes asked for, watched while they run, and what they made. Keeps the newest view of one run and the
 // one place that everything on the page obeys: an epoch and a prompt.
-import {h, fill, keyed} from './dom.js';
+import {h, fill} from './dom.js';
 import {api} from './api.js';
+import {makeNotices} from './notices.js';
 import {openPage} from './page.js';
 import {moment, stateWord} from './states.js';
-import {LIVE, sentence} from './words.js';
+import {LIVE} from './words.js';
 import {makeForm} from './train_form.js';
 import {makeDiagnosis, makeHead} from './train_head.js';
 import {makeCurves} from './train_charts.js';
@@ -20,7 +21,7 @@ function start() {
   const titles = Object.fromEntries([...facts.models, ...facts.rewards].map(one => [one.name, one.title]));
   const state = {view: null, epoch: 0, prompt: 0, moved: false, asked: null};
   const form = makeForm({facts, run});
-  const notices = h('div', {class: 'notices', role: 'status'}), empty = h('div', {class: 'nothing', hidden: true});
+  const {node: notices, note, of: noticesOf, astray} = makeNotices(), empty = h('div', {class: 'nothing', hidden: true});
   const others = h('select', {class: 'others', 'aria-label': 'Fine-tune', hidden: true, onchange: () => { open(others.value, {}); }});
   const head = makeHead({titles, acts: {send, use: () => form.use(state.view), problem: text => note(text)}});
   const parts = [head, makeDiagnosis(), makeCurves({move}), makeSamples({move}), makeResults(), makeTrials({facts, titles, ask: evaluate}), makeLog({machineOf})];
@@ -36,11 +37,8 @@ function start() {
     stage.dataset.state = view ? view.state : 'empty';
     if (!view) for (const part of parts) part.node.hidden = true;
     else { head.node.hidden = false; for (const part of parts) part.draw(state); listNow(); }
-    empty.hidden = Boolean(view);
-  }
-
-  function note(text, kind = 'bad') {
-    keyed(notices, text ? [{text: sentence(text), kind}] : [], one => one.kind, one => h('p', {class: `notice ${one.kind}`}, one.text));
+    empty.hidden = Boolean(view) || others.options.length > 0;
+    noticesOf(view);
   }
 
   function move(place) {
@@ -85,7 +83,8 @@ function start() {
     } catch (error) {
       if (mine !== turn) return;
       note(error.message);
-      if (!state.view) { await list(); draw(); }
+      if (!state.view) { await list(true); draw(); }
+      await astray(id, 'train');
     }
   }
 
@@ -149,12 +148,13 @@ function start() {
   }
 
   /** The newest runs, to go from one to another. Returns them. */
-  async function list() {
+  async function list(lost = false) {
     const {records} = await api(`records?kind=train&limit=${LISTED}`).catch(() => ({records: []}));
     const {view} = state, shown = view && !records.some(one => one.id === view.id) ? [view, ...records] : records;
-    others.hidden = shown.length < 2;
+    others.hidden = shown.length < (lost ? 1 : 2);
     fill(others, shown.map(one => h('option', {value: one.id}, optionOf(one))));
-    if (view) others.value = view.id;
+    if (lost && shown.length) others.prepend(h('option', {value: '', disabled: true}, 'Open one of these'));
+    others.value = view ? view.id : '';
     return records;
   }
 

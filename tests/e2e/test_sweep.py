@@ -223,3 +223,26 @@ def test_the_library_leads_to_the_coordinates(page: Page, address: str, kept: Ke
     page.goto(f"{address}library?kind=session")
     page.get_by_role("link", name=re.compile("arallel coordinates")).click()
     expect(page.locator(".brushed .head")).to_contain_text("2 of 2 kept")
+
+
+def test_an_address_of_another_kind_says_what_it_is_and_where(page_with_errors: Page, address: str, kept: Kept) -> None:
+    page = page_with_errors
+    search, sweep = kept.finished("a photo of <b>a</b> star"), swept(kept)
+    told = page.locator(".notices")
+    for where, word in (("sweep", "sweep"), ("train", "fine-tune"), ("reliability", "measurement")):
+        page.goto(f"{address}{where}?record={search}")
+        expect(told).to_contain_text(f"\u201ca photo of <b>a</b> star\u201d is a search, not a {word}.")
+        expect(told.get_by_role("link")).to_have_text("Open it on page Explore")
+        expect(page.locator(".map, .lab-made .head").locator("visible=true")).to_have_count(0)
+    page.goto(f"{address}sweep?record=nosuch")
+    expect(told).to_contain_text("There is no record nosuch here")
+    page.get_by_label("Sweep", exact=True).select_option(sweep)
+    expect(cells(page)).to_have_count(4)
+    expect(told).to_be_empty()
+    page.goto(f"{address}?session={sweep}")
+    told.get_by_role("link", name="Open it on page Sweep").click()
+    expect(cells(page)).to_have_count(4)
+    kept.lab.cancel_job(kept.lab.queue()["jobs"][0]["job_id"])
+    kept.lab.trash_record(sweep)
+    page.reload()
+    expect(told).to_have_text("This lies in the trash. Restore it in the Library")
