@@ -260,14 +260,14 @@ def test_one_slider_moves_samples_swipe_and_charts(page: Page, address: str, tra
     page.locator(".curves h3").scroll_into_view_if_needed()  # charts are drawn in sight
     page.get_by_label("Over").select_option("nfe")
     expect(page.locator("[data-chart='reward'] .xtitle")).to_have_text("Velocity evaluations")
-    page.get_by_role("button", name="Show as tables").click()
-    expect(page.locator("[data-chart='heldout'] .chart-table tbody tr.here")).to_have_count(1)
-    page.locator(".part-title").nth(2).scroll_into_view_if_needed()
-    expect(page.locator("[data-chart='clip'] .chart-table tbody tr")).to_have_count(40)
     for part in page.locator(".curves .chart-part").all():
         part.scroll_into_view_if_needed()
         expect(part).to_have_attribute("data-drawn", re.compile("nfe"))
         expect(page.locator(".curves .chart-trouble")).to_be_hidden()
+    page.get_by_role("button", name="Show as tables").click()
+    expect(page.locator("[data-chart='heldout'] .chart-table tbody tr.here")).to_have_count(1)
+    page.locator(".part-title").nth(2).scroll_into_view_if_needed()
+    expect(page.locator("[data-chart='clip'] .chart-table tbody tr")).to_have_count(40)
 
 
 def test_what_it_made_is_taken_away_and_opened(page: Page, address: str, trained: FakeRuns, kept: Kept) -> None:
