@@ -105,14 +105,15 @@ function start() {
 
 /** What is shown of one kind: verdicts and settings, which all kinds have, and its own parts. */
 function makeSection(kind, own) {
-  const title = h('h2', {class: 'side-kind'}, KINDS[kind]), verdicts = makeVerdicts(), settings = makeSettings();
+  const title = h('h2', {class: 'side-kind'}, KINDS[kind]), verdicts = makeVerdicts(), settings = makeSettings(), both = h('div', {class: 'side-both'}, verdicts.node, settings.node);
   const node = h('section', {class: 'side-section', data: {kind}, 'aria-label': KINDS[kind], hidden: true}, title,
-    h('div', {class: 'side-both'}, verdicts.node, settings.node), own.nodes);
+    both, own.nodes);
 
   function draw(section, state, several) {
     node.hidden = !section;
     if (!section) return;
     title.hidden = !several;
+    both.classList.toggle('many', section.letters.length > 3); // a column a record wants room, and their pairs a long table
     verdicts.draw(section);
     settings.draw(section);
     own.draw(section, state);

@@ -6,6 +6,7 @@ import {count, number, plural} from './words.js';
 
 const EMPTY = {missing: 'not run', pending: 'waiting', running: 'running', paused: 'paused', failed: 'failed', cancelled: 'stopped'};
 const PAIRED = 'Each cell is a mean difference, this sweep less the other, over the prompts and seeds that both have run. The half-width of its 95% interval (paired bootstrap) stands below where there are five prompts, or five seeds of each.';
+const UNSURE = 'Faded cells: their interval holds 0, so that neither more nor less is shown there.', FADED = 0.25;
 
 /** `move({cell, measure})` puts the page elsewhere, `against(id)` takes another sweep of `alike` from this one. */
 export function makeMap({move, against}) {
@@ -40,7 +41,7 @@ export function makeMap({move, against}) {
       })))));
     if (held) table.querySelector('[aria-pressed="true"]')?.focus({preventScroll: true});
     drawKey(key, found, scale);
-    note.textContent = found.paired ? PAIRED : meanWords(view);
+    note.textContent = [found.paired ? PAIRED : meanWords(view), found.cells.some(one => unsure(found, one)) ? UNSURE : ''].filter(Boolean).join(' ');
     drawCell(view, found, cell);
   }
 
@@ -81,11 +82,18 @@ function cellButton(view, found, index, at, scale, pressed, onclick) {
   failed && told ? h('i', {class: 'failed', title: `${plural(failed, 'run')} failed`}, `${failed} failed`) : null);
   if (told) {
     const {share, sign} = scale(told.mean);
-    button.style.setProperty('--share', `${Math.round(12 + 78 * share)}%`);
+    const faded = unsure(found, told);
+    button.style.setProperty('--share', `${Math.round((12 + 78 * share) * (faded ? FADED : 1))}%`);
     button.dataset.sign = sign;
-    button.classList.toggle('strong', share > 0.55);
+    button.classList.toggle('unsure', faded);
+    button.classList.toggle('strong', share > 0.55 && !faded);
   }
   return button;
+}
+
+/** Whether a cell is a gain or a difference that cannot be told from 0. */
+function unsure(found, told) {
+  return Boolean(found.signed && told && told.low !== null && told.low <= 0 && told.high >= 0);
 }
 
 /** How strongly a value is coloured: of gains the distance from 0, of others the place between least and most. */

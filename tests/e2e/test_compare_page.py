@@ -77,7 +77,7 @@ def test_boards_obey_one_cursor_that_the_address_keeps(page: Page, address: str,
 
 
 def test_what_differs_is_seen_first_and_one_sample_gives_no_verdict(
-    page: Page, address: str, sessions: list[str]
+    page: Page, address: str, kept: Kept, sessions: list[str]
 ) -> None:
     compare(page, address, *sessions[:2])
     section = page.locator("[data-kind='session']")
@@ -89,6 +89,10 @@ def test_what_differs_is_seen_first_and_one_sample_gives_no_verdict(
     expect(page.locator(".compare .picks select").nth(1)).to_have_value("B: Noise search")
     section.locator(".charts").first.get_by_role("button", name="Show as tables").click()
     expect(page.locator("[data-chart='arms'] table thead")).to_contain_text("A")
+    compare(page, address, *sessions, kept.finished("a photo"))
+    expect(config.locator("table").first.locator("thead .side-letter")).to_have_count(4)
+    box, whole = config.bounding_box(), section.bounding_box()
+    assert box and whole and box["width"] > 0.9 * whole["width"], "many columns take the page's width"
 
 
 def test_records_that_are_gone_hostile_or_of_another_kind_are_told(

@@ -111,6 +111,8 @@ def test_a_map_of_gains_fills_and_its_cells_open_fine_tunes(page: Page, address:
     expect(cells(page).first).to_contain_text("\u00b1")
     page.get_by_label("Measure").select_option("gain:verifier")
     expect(cells(page).first).to_contain_text("0.000")
+    expect(page.locator(".map .unsure")).to_have_count(2)
+    expect(page.locator(".map-key + .note")).to_contain_text("Faded cells: their interval holds 0")
     cells(page).nth(1).click()
     expect(page.locator(".runs .problem").first).to_contain_text("weights of no-weights")
     cells(page).nth(2).click()
@@ -215,6 +217,11 @@ def test_what_is_cut_on_an_axis_stays_different_and_is_no_markup(page: Page, add
     ]
     assert len(set(texts)) == len(texts) == 3 and not any("&lt;" in text for text in texts)
     expect(page.locator(".brushed li", has_text="above a star").first.locator("small")).to_contain_text("best-of-k")
+    page.set_viewport_size({"width": 390, "height": 900})
+    kept.finished("a photo", name="Abcdefghijklmnopqrstuvwxyz" * 3, rewards={"search": 1.0})
+    page.reload()
+    expect(page.locator(".brushed li").nth(1)).to_contain_text("Abcd")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_the_library_leads_to_the_coordinates(page: Page, address: str, kept: Kept) -> None:
