@@ -82,11 +82,14 @@ def _axes(kind: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config's settings by name, those of its search with their own; the climbed rewards as one text."""
+    """A config's settings by name, those of its search with their own; the climbed rewards as one text.
+
+    What a fine-tune and its search both have, as the preset, is the fine-tune's.
+    """
     search = config.get("search") if isinstance(config.get("search"), dict) else {}
     plain = {name: value for name, value in config.items() if isinstance(value, str | int | float | None)}
     climbed = {name: weight for name, weight in (config.get("rewards") or {}).items() if weight}
-    return plain | {"rewards": write_weights(climbed)} | dict(search or {})
+    return dict(search or {}) | plain | {"rewards": write_weights(climbed)}
 
 
 def _axis(kind: str, name: str, values: Sequence[Any]) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 // The head of the library: how much there is, what can be done with all of it, and in the trash what emptying it frees.
 import {h, address, fill} from './dom.js';
 import {api} from './api.js';
-import {asQuery} from './filters.js';
+import {asQuery, forLab} from './filters.js';
 import {icon} from './icons.js';
 import {size} from './train_words.js';
 import {plural} from './words.js';
@@ -16,7 +16,7 @@ export function makeHead({backup, more}) {
     node,
     draw({total, filters}) {
       many.textContent = total === null ? '' : plural(total, 'record');
-      parallel.href = address(`sweep?across=library&${asQuery({...filters, trash: '', sort: ''})}`);
+      parallel.href = address(`sweep?across=library&${asQuery({...forLab(filters), trash: '', sort: ''})}`);
       parallel.hidden = Boolean(filters.trash) || !total;
     },
   };

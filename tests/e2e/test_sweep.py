@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -227,8 +228,11 @@ def test_what_is_cut_on_an_axis_stays_different_and_is_no_markup(page: Page, add
 def test_the_library_leads_to_the_coordinates(page: Page, address: str, kept: Kept) -> None:
     kept.finished("a photo of a star", rewards={"search": 0.5})
     kept.finished("a photo of a circle", rewards={"search": 0.6})
-    page.goto(f"{address}library?kind=session")
-    page.get_by_role("link", name=re.compile("arallel coordinates")).click()
+    page.goto(f"{address}library?kind=session&since=2026-11-23")
+    link = page.get_by_role("link", name=re.compile("arallel coordinates"))
+    begins = page.evaluate("new Date('2026-11-23T00:00').toISOString()")  # a day of the reader's own, as in the library
+    expect(link).to_have_attribute("href", re.compile(re.escape(quote(begins, safe=""))))
+    link.click()
     expect(page.locator(".brushed .head")).to_contain_text("2 of 2 kept")
 
 

@@ -236,6 +236,13 @@ def test_its_fine_tunes_lie_beside_each_other_on_axes(lab: Lab) -> None:
     assert set(axes["learning_rate"]["values"]) == {3e-4, 1e-3} and {"seed", "gain"} <= axes.keys()
 
 
+def test_a_fine_tunes_preset_is_its_own_and_not_that_of_its_search(lab: Lab) -> None:
+    record_id = start(lab, axes=[{"setting": "preset", "values": ["flow-grpo", "smart-grpo"]}])
+    assert worker(lab).run_one()
+    (axis,) = (one for one in coordinates(lab.database, {"sweep": record_id})["axes"] if one["name"] == "preset")
+    assert axis["words"] == ["flow-grpo", "smart-grpo"]
+
+
 def test_another_sweep_over_the_same_cells_is_taken_from_it(lab: Lab) -> None:
     one = start(lab)
     other, elsewhere = start(lab, base=BASE | {"kl_beta": 0.1}), start(lab, axes=[{"setting": "ema", "values": ["no"]}])
