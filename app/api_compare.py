@@ -14,7 +14,7 @@ from app.compare_export import table
 from app.compare_figures import figures
 from app.compare_read import KINDS, Comparison, heads, read, read_ids
 from app.compare_run_figures import measure_figures, train_figures
-from app.comparing import compared, labels
+from app.comparing import beside_title, compared, labels
 from app.measurements import Measurements
 from app.status import lab_version
 from core.errors import LabError, NotFound, StorageError
@@ -39,9 +39,15 @@ def compare_routes(lab: "Lab") -> APIRouter:
         return JSONResponse(compared(lab, named, measurements))
 
     @routes.get(f"{PREFIX}/heads")
-    def names(ids: str = "") -> dict[str, Any]:
-        told, _ = heads(lab, read_ids(ids))
-        return {"records": [{name: one[name] for name in ("id", "kind", "title", "picture")} for one in told]}
+    def tray(ids: str = "") -> dict[str, Any]:
+        found = Comparison(*heads(lab, read_ids(ids)))
+        named = labels(found)
+        names = ("id", "kind", "title", "picture")
+        told = [
+            {name: one[name] for name in names} | {"apart": beside_title(one["title"], named[one["letter"]])}
+            for one in found.heads
+        ]
+        return {"records": told}
 
     @routes.get(f"{PREFIX}/figures")
     def drawn(request: Request, ids: str = "") -> dict[str, Any]:
@@ -53,7 +59,7 @@ def compare_routes(lab: "Lab") -> APIRouter:
 
     @routes.get(f"{PREFIX}/table.csv")
     def numbers(ids: str = "") -> Response:
-        lines = table(compared(lab, read_ids(ids), measurements))
+        lines = table(_there(compared(lab, read_ids(ids), measurements)))
         return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=_named("csv"))
 
     @routes.get(f"{PREFIX}/report.html")
@@ -112,13 +118,21 @@ def page(lab: "Lab", ids: list[str], asked: Asked, measurements: Measurements) -
     """The comparison as one HTML file, with the charts as the page's address asks for them."""
     from app.compare_report import report  # plotly: tens of megabytes
 
-    found = compared(lab, ids, measurements)
+    found = _there(compared(lab, ids, measurements))
     drawn = {}
     for kind in found["sections"]:
         own = {name: value for name, value in asked.items() if name not in ("kind", "dark", "x")}
         drawn[kind] = charts(lab, ids, own | {"kind": kind}, measurements)
     made = f"Made {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())} by lab {lab_version()}."
     return report(found, drawn, lambda name: _inline(lab, name), made)
+
+
+def _there(found: dict[str, Any]) -> dict[str, Any]:
+    """What was compared. Raises NotFound where nothing of it can be: a file without a number would pass for one."""
+    if not found["sections"]:
+        why = "; ".join(f"{one['id']}: {one['problem']}" for one in found["records"])
+        raise NotFound(f"there is nothing to compare: {why or 'expected ids=A,B, the records to be compared'}")
+    return found
 
 
 def _inline(lab: "Lab", name: str) -> str | None:

@@ -9,6 +9,7 @@ from plotly.offline import get_plotlyjs
 
 from app.compare_figures import ARMS
 from app.compare_style import colour
+from app.comparing import beside_title
 from app.experiment_report import STYLE
 
 Row = Mapping[str, Any]
@@ -29,7 +30,7 @@ def report(found: Row, figures: Mapping[str, Mapping[str, Row]], picture: Pictur
     """The file's text. `found` is what `app.comparing.compared` gives, `figures` by kind and name in light colours,
     `made` when and by which version.
     """
-    title = f"Compared: {', '.join(one['label'] for one in found['records'])}"
+    title = f"Compared: {_titles(found['records'])}"
     body = [f"<h1>{escape(title[:200])}</h1><p class=weak>{escape(made)}</p>", _records(found["records"])]
     body += [f"<p class=note>{escape(text)}</p>" for text in found["sentences"]]
     drawn: list[Row] = []
@@ -53,6 +54,15 @@ def report(found: Row, figures: Mapping[str, Mapping[str, Row]], picture: Pictur
         f"<style>{STYLE}{MORE_STYLE}</style><script>{get_plotlyjs()}</script></head><body>{''.join(body)}"
         f"<script>{script}</script></body></html>\n"
     )
+
+
+def _titles(records: Sequence[Row]) -> str:
+    """What the records are called, each title once: "a photo of a star (A: smart-grpo, B: best-of-k)"."""
+    told: dict[str, list[str]] = {}
+    for one in records:
+        parts = (one["letter"], beside_title(one["title"], one["label"]))
+        told.setdefault(one["title"], []).append(": ".join(part for part in parts if part))
+    return ", ".join(f"{title} ({', '.join(letters)})" for title, letters in told.items())
 
 
 def _letter(letter: str) -> str:

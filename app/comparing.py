@@ -67,6 +67,11 @@ def labels(found: Comparison) -> dict[str, str]:
     return told
 
 
+def beside_title(title: str, label: str) -> str:
+    """What a label has to say where the record's title stands already."""
+    return label.replace(title, "", 1).replace(", , ", ", ").strip(", ")
+
+
 def _begun(kind: str, row: sa.Row, alike: Sequence[sa.Row]) -> list[str]:
     """How a record's label begins: with its name where no other has it."""
     if row.name and [one.name for one in alike].count(row.name) == 1:

@@ -95,7 +95,7 @@ function start() {
     fill(said, told.map(text => h('p', {class: 'note'}, text)));
     const known = data.records.filter(one => one.deleted === false && ids.includes(one.id));
     bundle.labFor(known.length === ids.length ? known : []); // of one that is gone, or in the trash, there is no zip
-    fill(files, ids.length ? [FILES.map(([file, words, title]) => h('a', {class: 'chip', title, download: '', href: fileOf(file, state)}, words)), bundle] : null);
+    fill(files, Object.keys(data.sections).length ? [FILES.map(([file, words, title]) => h('a', {class: 'chip', title, download: '', href: fileOf(file, state)}, words)), bundle] : null);
     const several = Object.keys(data.sections).length > 1;
     for (const [kind, part] of Object.entries(sections)) part.draw(data.sections[kind] || null, state, several);
   }
@@ -123,7 +123,7 @@ function makeSection(kind, own) {
 }
 
 function readIds(asked) {
-  return [...new Set((asked.get('ids') || '').split(',').map(id => id.trim()).filter(Boolean))].slice(0, MOST);
+  return [...new Set((asked.get('ids') || asked.get('records') || '').split(',').map(id => id.trim()).filter(Boolean))].slice(0, MOST);
 }
 
 /** Parts of the place that the address names; anything else stays as it opens. */

@@ -87,11 +87,10 @@ export function mountTray() {
     else go.removeAttribute('href');
   }
 
-  /** Ask for what is not known yet. Without an answer the bar does with letters. */
+  /** Ask for all together: what tells one apart depends on the others. Without an answer the bar does with letters. */
   async function name() {
-    const unknown = now.filter(id => !names.has(id));
-    if (!unknown.length) return;
-    const {records} = await api(`compare/heads?ids=${unknown.join(',')}`).catch(() => ({records: []}));
+    if (!now.length) return;
+    const {records} = await api(`compare/heads?ids=${now.join(',')}`).catch(() => ({records: []}));
     for (const one of records) names.set(one.id, one);
     if (records.length) draw();
   }
@@ -102,12 +101,12 @@ export function mountTray() {
 }
 
 function entry(id, letter, told) {
-  const title = told ? told.title : '';
+  const apart = told ? told.apart : '', title = told ? told.title : '', whole = [title, apart].filter(Boolean).join(', ');
   return h('li', {data: {id}},
     h('span', {class: 'side-letter', data: {side: letter}}, letter),
     told && told.picture ? picture(told.picture, '') : null,
-    h('bdi', {class: 'title', title}, title),
-    h('button', {type: 'button', 'aria-label': `Take ${letter}${title && `, ${title},`} out`, onclick: () => remove(id)}, icon('close')));
+    h('span', {class: 'who', title: whole}, h('bdi', {class: 'title'}, title), apart ? h('bdi', {class: 'apart'}, apart) : null),
+    h('button', {type: 'button', 'aria-label': `Take ${letter}${whole && `, ${whole},`} out`, onclick: () => remove(id)}, icon('close')));
 }
 
 function keep(next, refused = 0) {

@@ -44,6 +44,7 @@ def test_the_tray_is_filled_on_other_pages_and_leads_to_the_comparison(
         expect(button).to_have_attribute("aria-pressed", "true")
         expect(page.locator(".lab-tray li")).to_have_count(number + 1)
     expect(page.locator(".lab-tray .title").first).to_have_text("a photo of a red circle")
+    expect(page.locator(".lab-tray .apart")).to_have_text(["steps 4", "steps 6"])
     page.goto(f"{address}status")  # it is the same on every page, and outlives it
     page.get_by_role("link", name="Compare 2 records").click()
     expect(page).to_have_url(re.compile(rf"compare\?ids={sessions[0]},{sessions[1]}$"))

@@ -100,7 +100,7 @@ def test_every_head_has_the_same_export(page: Page, kept: Kept, address: str, re
     for path, told in {
         f"train?record={waiting}": "Waiting",
         f"compare?ids={trained},{waiting}": "Waiting",
-        f"compare?ids={trained},gone1": "There is no such record here",
+        f"compare?records={trained},gone1": "There is no such record here",
     }.items():
         page.goto(address + path)
         expect(page.locator(".train-stage .head, .side-head").last).to_contain_text(told)

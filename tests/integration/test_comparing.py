@@ -217,5 +217,16 @@ def test_the_report_needs_nothing_else_and_runs_nothing_of_a_prompt(made: Made) 
 
 
 def test_the_tray_is_told_names(made: Made) -> None:
-    found = made.get(f"/heads?ids={made.query('one0')},nothere").json()["records"]
-    assert found[0]["title"] == PROMPTS[0] and found[0]["picture"] and found[1]["kind"] is None
+    found = made.get(f"/heads?ids={made.query('one0', 'other0')},nothere").json()["records"]
+    assert found[0]["title"] == PROMPTS[0] and found[0]["picture"] and found[2]["kind"] is None
+    assert [one["apart"] for one in found[:2]] == ["reading literal", "reading sde"], "one prompt, no names"
+
+
+def test_a_file_is_called_after_all_and_there_is_none_of_nothing(made: Made) -> None:
+    text = made.get(f"/report.html?ids={made.query('one0', 'other0', 'one1')}").text
+    heading = f"<h1>Compared: {PROMPTS[0]} (A: reading literal, B: reading sde), {PROMPTS[1]} (C)</h1>"
+    assert heading in text
+    for file in ("table.csv", "report.html"):
+        told = made.get(f"/{file}?ids=nosuch", 404).json()["detail"]
+        assert told.startswith("there is nothing to compare: nosuch: There is no such record")
+        assert "expected ids=" in made.get(f"/{file}", 404).json()["detail"]
