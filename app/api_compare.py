@@ -14,7 +14,7 @@ from app.compare_export import table
 from app.compare_figures import figures
 from app.compare_read import KINDS, Comparison, heads, read, read_ids
 from app.compare_run_figures import measure_figures, train_figures
-from app.comparing import beside_title, compared, labels
+from app.comparing import compared, labels, named
 from app.measurements import Measurements
 from app.status import lab_version
 from core.errors import LabError, NotFound, StorageError
@@ -33,21 +33,15 @@ def compare_routes(lab: "Lab") -> APIRouter:
 
     @routes.get(PREFIX)
     def comparison(ids: str = "", stamp: str | None = None) -> Response:
-        named = read_ids(ids)
-        if stamp is not None and Comparison(*heads(lab, named)).stamp == stamp:
+        asked = read_ids(ids)
+        if stamp is not None and Comparison(*heads(lab, asked)).stamp == stamp:
             return Response(status_code=204)
-        return JSONResponse(compared(lab, named, measurements))
+        return JSONResponse(compared(lab, asked, measurements))
 
     @routes.get(f"{PREFIX}/heads")
     def tray(ids: str = "") -> dict[str, Any]:
-        found = Comparison(*heads(lab, read_ids(ids)))
-        named = labels(found)
-        names = ("id", "kind", "title", "picture")
-        told = [
-            {name: one[name] for name in names} | {"apart": beside_title(one["title"], named[one["letter"]])}
-            for one in found.heads
-        ]
-        return {"records": told}
+        told = named(Comparison(*heads(lab, read_ids(ids))))
+        return {"records": [{name: one[name] for name in ("id", "kind", "title", "apart", "picture")} for one in told]}
 
     @routes.get(f"{PREFIX}/figures")
     def drawn(request: Request, ids: str = "") -> dict[str, Any]:

@@ -97,7 +97,14 @@ def _head(letter: str, record_id: str, row: sa.Row | None) -> dict[str, Any]:
 
 
 def _title(row: sa.Row) -> str:
-    return row.name or (f"{row.preset}: {row.prompt}" if row.kind == "train" else row.prompt)
+    return ": ".join(title_parts(row))
+
+
+def title_parts(row: sa.Row) -> list[str]:
+    """What a record's title is made of: its name, else its prompt, after the preset of a fine-tune."""
+    if row.name:
+        return [row.name]
+    return [row.preset, row.prompt] if row.kind == "train" else [row.prompt]
 
 
 def _unreadable(config: Any) -> str:

@@ -9,7 +9,6 @@ from plotly.offline import get_plotlyjs
 
 from app.compare_figures import ARMS
 from app.compare_style import colour
-from app.comparing import beside_title
 from app.experiment_report import STYLE
 
 Row = Mapping[str, Any]
@@ -60,8 +59,7 @@ def _titles(records: Sequence[Row]) -> str:
     """What the records are called, each title once: "a photo of a star (A: smart-grpo, B: best-of-k)"."""
     told: dict[str, list[str]] = {}
     for one in records:
-        parts = (one["letter"], beside_title(one["title"], one["label"]))
-        told.setdefault(one["title"], []).append(": ".join(part for part in parts if part))
+        told.setdefault(one["title"], []).append(f"{one['letter']}: {one['apart']}" if one["apart"] else one["letter"])
     return ", ".join(f"{title} ({', '.join(letters)})" for title, letters in told.items())
 
 
@@ -80,7 +78,7 @@ def _records(records: Sequence[Row]) -> str:
             one["id"],
         ]
         about = " · ".join(str(fact) for fact in facts if fact)
-        title = one["title"] if one["label"] == one["title"] else f"{one['label']}: {one['title']}"
+        title = f"{one['title']} ({one['apart']})" if one["apart"] else one["title"]
         cells = (escape(title), escape(about), escape(said))
         lines.append(f"<tr><td>{_letter(one['letter'])} {cells[0]}</td><td>{cells[1]}</td><td>{cells[2]}</td></tr>")
     return f"<div class=wide><table>{''.join(lines)}</table></div>"

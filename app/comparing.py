@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app import compare_verdicts as verdicts
 from app.compare_align import moments, same_schedule
-from app.compare_read import KINDS, Comparison, read
+from app.compare_read import KINDS, Comparison, read, title_parts
 from app.compare_settings import families, listed, rows
 from app.compare_words import Verdict, title_of
 from app.measurements import Measurements
@@ -36,9 +36,8 @@ def compared(lab: "Lab", ids: Sequence[str], measurements: Measurements | None =
         "train": _trains_section(lab, found),
         "reliability": _measures_section(found, known),
     }
-    names = labels(found)
     return {
-        "records": [one | {"label": names[one["letter"]]} for one in found.heads],
+        "records": named(found),
         "stamp": found.stamp,
         "live": any(one.get("live") for one in found.heads),
         "sentences": sentences(found),
@@ -46,11 +45,30 @@ def compared(lab: "Lab", ids: Sequence[str], measurements: Measurements | None =
     }
 
 
+def named(found: Comparison) -> list[dict[str, Any]]:
+    """The heads, each with the `label` that tells it from others of its kind; `apart` is what of it the title lacks."""
+    parts, titles = (
+        _parts(found),
+        {letter: title_parts(row) for kind in KINDS for letter, row in found.of_kind(kind).items()},
+    )
+    told = []
+    for one in found.heads:
+        own = parts.get(one["letter"], [])
+        apart = [part for part in own if part not in titles[one["letter"]]]
+        told.append(one | {"label": ", ".join(own) or one["title"], "apart": ", ".join(apart)})
+    return told
+
+
 def labels(found: Comparison) -> dict[str, str]:
+    """What each record is called among the others, by letter."""
+    return {one["letter"]: one["label"] for one in named(found)}
+
+
+def _parts(found: Comparison) -> dict[str, list[str]]:
     """What tells each record from the others of its kind in a few words: its own name, else preset and prompt as far as
     they differ, and where that is not enough, settings that do.
     """
-    told = {one["letter"]: one["title"] for one in found.heads}
+    told: dict[str, list[str]] = {}
     for kind in KINDS:
         there = found.of_kind(kind)
         differing = [row for row in rows(kind, {letter: row.config for letter, row in there.items()}) if row["differs"]]
@@ -63,13 +81,8 @@ def labels(found: Comparison) -> dict[str, str]:
             for letters in groups.values():
                 if len({row["values"][letter] for letter in letters}) > 1:
                     parts |= {letter: [*parts[letter], _setting(row, letter)] for letter in letters}
-        told |= {letter: ", ".join(own) for letter, own in parts.items() if own}
+        told |= parts
     return told
-
-
-def beside_title(title: str, label: str) -> str:
-    """What a label has to say where the record's title stands already."""
-    return label.replace(title, "", 1).replace(", , ", ", ").strip(", ")
 
 
 def _begun(kind: str, row: sa.Row, alike: Sequence[sa.Row]) -> list[str]:

@@ -23,7 +23,7 @@ export function nameOf(trace) {
 
 /** Text for Plotly, which reads some markup, as the plain text it was; see `plain` in app/figure_style.py. */
 export function entities(text) {
-  if (!text) return ''; // a line alone needs no name
+  if (!text) return ''; // a map needs no name
   return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 }
 

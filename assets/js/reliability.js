@@ -3,8 +3,8 @@
 import {h, fill} from './dom.js';
 import {api} from './api.js';
 import {makeNotices} from './notices.js';
+import {makeOthers} from './others.js';
 import {openPage} from './page.js';
-import {moment, stateWord} from './states.js';
 import {LIVE} from './words.js';
 import {makeForm} from './reliability_form.js';
 import {makeHead} from './reliability_head.js';
@@ -16,7 +16,7 @@ import {makePairDialog} from './reliability_pair.js';
 import {makeSource, pathOf} from './reliability_source.js';
 import {LEAD, rewardTitle, stepName} from './reliability_words.js';
 
-const POLL = 1000, REST = 150, LISTED = 12;
+const POLL = 1000, REST = 150;
 
 function start() {
   const {root, facts, queue} = openPage(), source = makeSource();
@@ -24,7 +24,7 @@ function start() {
   const state = {view: null, step: 0, row: 0, estimate: '', truth: '', sibling: null, moved: false, asked: null};
   const form = makeForm({facts, run});
   const {node: notices, note, of: noticesOf, astray} = makeNotices(), empty = h('div', {class: 'nothing', hidden: true});
-  const others = h('select', {class: 'others', 'aria-label': 'Measurement', hidden: true, onchange: () => { open(others.value, {}); }});
+  const others = makeOthers({kind: 'reliability', label: 'Measurement', title: one => one.name || one.prompt, open: id => open(id, {})});
   const load = async place => {
     const row = await source.row(state.view, place.row), step = row.steps.find(one => one.step === place.step);
     if (!step) throw new Error('This step of the row is not measured yet.');
@@ -36,7 +36,7 @@ function start() {
   const head = makeHead({titles, acts}), curves = makeCurves({controls: controls.node, move}), grid = makeGrid({titles, source, acts});
   const scatter = makeScatter({titles, source, load, acts}), simulation = makeSimulation({titles}), numbers = makeNumbers({titles, move});
   const parts = [head, controls, curves, grid, scatter, simulation, numbers], placed = parts.filter(part => part !== controls);
-  const stage = h('div', {class: 'lab-session lab-made rel-stage'}, notices, empty, others, placed.map(part => part.node), dialog.node);
+  const stage = h('div', {class: 'lab-session lab-made rel-stage'}, notices, empty, others.node, placed.map(part => part.node), dialog.node);
   let timer = 0, resting = 0, turn = 0;
 
   fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Reliability'), form.node), stage);
@@ -46,7 +46,7 @@ function start() {
     stage.dataset.state = view ? view.state : 'empty';
     if (!view) for (const part of placed) part.node.hidden = true;
     else { head.node.hidden = false; for (const part of parts) part.draw(state); }
-    empty.hidden = Boolean(view) || others.options.length > 0;
+    empty.hidden = Boolean(view) || others.any();
     noticesOf(view);
   }
 
@@ -90,12 +90,12 @@ function start() {
       note('');
       draw();
       rest();
-      list();
+      others.list(state.view);
       plan();
     } catch (error) {
       if (mine !== turn) return;
       note(error.message);
-      if (!state.view) { await list(true); draw(); }
+      if (!state.view) { await others.list(null, true); draw(); }
       await astray(id, 'reliability');
     }
   }
@@ -114,7 +114,7 @@ function start() {
         const changed = newer.state !== view.state;
         accept(newer);
         draw();
-        if (changed) list();
+        if (changed) others.list(state.view);
       }
       if (notices.dataset.lost) { notices.dataset.lost = ''; note(''); }
     } catch (error) {
@@ -147,21 +147,11 @@ function start() {
   }
 
   /** The newest measurements, to go from one to another. Returns them. */
-  async function list(lost = false) {
-    const {records} = await api(`records?kind=reliability&limit=${LISTED}`).catch(() => ({records: []}));
-    const {view} = state, shown = view && !records.some(one => one.id === view.id) ? [view, ...records] : records;
-    others.hidden = shown.length < (lost ? 1 : 2);
-    fill(others, shown.map(one => h('option', {value: one.id}, `${clipped(one.name || one.prompt)} (${[stateWord(one.state).toLowerCase(), moment(one.created)].join(', ')})`)));
-    if (lost && shown.length) others.prepend(h('option', {value: '', disabled: true}, 'Open one of these'));
-    others.value = view ? view.id : '';
-    return records;
-  }
-
   fill(empty, h('h2', {}, 'Nothing has been measured here yet'), h('p', {}, LEAD),
     h('p', {}, 'Choose prompts beside this and press Run. It goes on when you close the page, and what is measured shows as it comes.'));
   const asked = new URLSearchParams(location.search);
   if (asked.get('record')) open(asked.get('record'), fromAddress(asked));
-  else list().then(records => { const usual = records.find(one => one.state !== 'failed') || records[0]; if (usual) open(usual.id, {}); else draw(); });
+  else others.list(null).then(records => { const usual = records.find(one => one.state !== 'failed') || records[0]; if (usual) open(usual.id, {}); else draw(); });
   document.addEventListener('visibilitychange', () => { if (!document.hidden && state.view) plan(); });
 }
 
@@ -218,10 +208,6 @@ function fromAddress(asked) {
   const whole = name => (/^\d{1,4}$/.test(asked.get(name) || '') ? Number(asked.get(name)) : undefined);
   const place = {step: whole('step'), row: whole('row'), estimate: asked.get('estimate') || undefined};
   return Object.fromEntries(Object.entries(place).filter(([, value]) => value !== undefined));
-}
-
-function clipped(text) {
-  return text.length > 60 ? `${text.slice(0, 59)}\u2026` : text;
 }
 
 start();

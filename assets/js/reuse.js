@@ -2,6 +2,7 @@
 // in: a picture that is dropped on the page, or chosen, brings its settings into the form.
 import {api} from './api.js';
 import {h, svg, fill, address} from './dom.js';
+import {sentence, short} from './words.js';
 
 const MAX_PICTURE = 5e6;
 let session = null; // the one that the page shows
@@ -171,12 +172,4 @@ function where(place) {
   const parts = [['step', 'step'], ['iteration', 'iteration'], ['candidate', 'candidate']]
     .filter(([name]) => typeof place[name] === 'number').map(([name, word]) => place[name] < 0 ? 'the starting noise' : `${word} ${place[name] + 1}`);
   return parts.length ? `, ${parts.join(', ')}` : '';
-}
-
-function short(text, length = 80) {
-  return text.length > length ? `${text.slice(0, length - 1)}\u2026` : text;
-}
-
-function sentence(text) {
-  return text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.') : '';
 }

@@ -3,10 +3,10 @@ import {h, fill, keyed, picture} from './dom.js';
 import {api} from './api.js';
 import {icon} from './icons.js';
 import {moment, pointAt, stateWord, whereShown} from './states.js';
-import {modelTitle} from './words.js';
+import {modelTitle, short} from './words.js';
 import {MOST, ids as trayIds, onChange} from './tray.js';
 
-const KINDS = {session: 'Search', train: 'Fine-tune', reliability: 'Reliability', sweep: 'Sweep'}, LISTED = 40;
+const KINDS = {session: 'Search', train: 'Fine-tune', reliability: 'Reliability', sweep: 'Sweep'}, LISTED = 40, ROOM = 54;
 
 /** `change(ids)` is asked for when a person changes what is compared. */
 export function makeHeads({models, letters, change}) {
@@ -46,7 +46,7 @@ function card(one, models, {drop, shift}) {
     h('div', {class: 'acts'}, h('span', {class: 'side-letter', data: {side: one.letter}}, one.letter), button('back', 'Move to the left', '\u2039', () => shift(one.id, -1), one.first),
       button('on', 'Move to the right', '\u203a', () => shift(one.id, 1), one.last), button('drop', 'Take out', icon('close'), () => drop(one.id))),
     h('div', {class: 'who'}, one.picture ? picture(one.picture, '') : h('span', {class: 'no-picture'}),
-      h('div', {class: 'about'}, title, one.label && one.label !== one.title ? h('bdi', {class: 'prompt-of'}, one.label) : one.name ? h('bdi', {class: 'prompt-of'}, one.prompt) : null)),
+      h('div', {class: 'about'}, title, one.apart ? h('bdi', {class: 'prompt-of'}, one.apart) : one.name ? h('bdi', {class: 'prompt-of'}, one.prompt) : null)),
     h('p', {class: 'facts-of'}, facts.filter(Boolean).join(' \u00b7 ')),
     one.created ? h('p', {class: 'facts-of'}, `${stateWord(one.state)} \u00b7 ${moment(one.created)}`) : null,
     one.problem ? h('p', {class: 'problem', role: 'alert'}, one.problem) : one.notice ? h('p', {class: 'notice-of'}, one.notice) : null);
@@ -74,7 +74,7 @@ function makeMore({add}) {
     const kinds = new Set((state.data ? state.data.records : []).map(one => one.kind)), tray = new Set(trayIds());
     const free = listed.filter(one => KINDS[one.kind] && one.kind !== 'sweep' && !state.ids.includes(one.id));
     const rank = one => (tray.has(one.id) ? 0 : kinds.has(one.kind) ? 1 : 2);
-    const options = free.sort((a, b) => rank(a) - rank(b)).map(one => ({id: one.id, text: `${KINDS[one.kind]}: ${clipped(one.name || one.prompt)} (${one.preset}, ${moment(one.created)})`}));
+    const options = free.sort((a, b) => rank(a) - rank(b)).map(one => ({id: one.id, text: `${KINDS[one.kind]}: ${short(one.name || one.prompt, ROOM)} (${one.preset}, ${moment(one.created)})`}));
     const signature = JSON.stringify(options);
     if (signature === drawn) return;
     drawn = signature;
@@ -84,8 +84,4 @@ function makeMore({add}) {
   onChange(() => now && draw(now));
   list();
   return {node, draw};
-}
-
-function clipped(text) {
-  return text.length > 54 ? `${text.slice(0, 53)}\u2026` : text;
 }

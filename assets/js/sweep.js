@@ -3,6 +3,7 @@ import {h, address, fill} from './dom.js';
 import {api} from './api.js';
 import {driveButton} from './drive.js';
 import {makeNotices} from './notices.js';
+import {makeOthers} from './others.js';
 import {openPage} from './page.js';
 import {makeCoordinates} from './sweep_coordinates.js';
 import {makeForm} from './sweep_form.js';
@@ -10,7 +11,7 @@ import {makeMap} from './sweep_map.js';
 import {moment, stateWord, timeLeft} from './states.js';
 import {LIVE, modelTitle, plural, sentence} from './words.js';
 
-const POLL = 1000, LISTED = 12, OWN = ['record', 'measure', 'cell', 'less', '__theme', 'from', 'of', 'across'];
+const POLL = 1000, OWN = ['record', 'measure', 'cell', 'less', '__theme', 'from', 'of', 'across'];
 const EVERY = 'Every value of one setting with every value of the other';
 const LEAD = {
   session: `${EVERY}, on the same prompts and seeds: ordinary searches, of which those that ran before are not run again.`,
@@ -22,10 +23,10 @@ function start() {
   const state = {view: null, measure: '', cell: [0], asked: null, less: '', taken: null, lost: false};
   const form = makeForm({facts, run});
   const {node: notices, note, of: noticesOf, astray} = makeNotices(), empty = h('div', {class: 'nothing', hidden: true}, h('h2', {}, 'Nothing has been swept here yet'), h('p', {}, LEAD.session), h('p', {}, 'Choose searches or fine-tunes, a setting and its values beside this and press Run. It goes on when you close the page.'));
-  const others = h('select', {class: 'others', 'aria-label': 'Sweep', hidden: true, onchange: () => { open(others.value); }});
+  const others = makeOthers({kind: 'sweep', label: 'Sweep', title: one => one.name, open: id => open(id)});
   const head = makeHead({titles, send, use: () => form.use(state.view)}), map = makeMap({move, against}), lines = makeCoordinates();
   const narrowed = h('p', {class: 'note'});
-  const stage = h('div', {class: 'lab-session lab-made sweep-stage'}, notices, empty, others, head.node, map.node, narrowed, lines.node);
+  const stage = h('div', {class: 'lab-session lab-made sweep-stage'}, notices, empty, others.node, head.node, map.node, narrowed, lines.node);
   let timer = 0, turn = 0, drawn = '';
 
   fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Sweep'), form.node), stage);
@@ -35,7 +36,7 @@ function start() {
     const {view} = state;
     stage.dataset.state = view ? view.state : 'empty';
     head.node.hidden = map.node.hidden = !view;
-    empty.hidden = Boolean(view) || filtered() !== null || others.options.length > 0;
+    empty.hidden = Boolean(view) || filtered() !== null || others.any();
     noticesOf(view);
     lines.node.hidden = !view && Boolean(state.lost);
     if (!view) return;
@@ -79,10 +80,10 @@ function start() {
       if (mine !== turn) return;
       note(error.message);
       state.lost = !state.view;
-      await Promise.all([astray(id, 'sweep'), state.view ? null : list(true)]);
+      await Promise.all([astray(id, 'sweep'), state.view ? null : others.list(null, true)]);
       draw();
     }
-    if (state.view) list();
+    if (state.view) others.list(state.view);
     plan();
   }
 
@@ -114,7 +115,7 @@ function start() {
         if (state.less) await against(state.less);
         else Object.assign(state, settled(newer, state));
         draw();
-        if (newer.state !== view.state) list();
+        if (newer.state !== view.state) others.list(state.view);
       }
       note(newer && newer.job && LIVE.includes(newer.state) && newer.job.refusal || '');
     } catch (error) {
@@ -144,16 +145,6 @@ function start() {
     poll();
   }
 
-  async function list(lost = false) {
-    const {records} = await api(`records?kind=sweep&limit=${LISTED}`).catch(() => ({records: []})), {view} = state;
-    const shown = view && !records.some(one => one.id === view.id) ? [view, ...records] : records;
-    others.hidden = shown.length < (lost ? 1 : 2);
-    fill(others, shown.map(one => h('option', {value: one.id}, `${one.name} (${[stateWord(one.state).toLowerCase(), moment(one.created)].join(', ')})`)));
-    if (lost && shown.length) others.prepend(h('option', {value: '', disabled: true}, 'Open one of these'));
-    others.value = view ? view.id : '';
-    return records;
-  }
-
   const asked = new URLSearchParams(location.search), narrow = filtered();
   const place = {measure: asked.get('measure') || '', cell: (asked.get('cell') || '').split('.').map(Number), less: asked.get('less') || ''};
   if (asked.get('from')) form.from(asked.get('from'), asked.get('of') === 'train' ? 'train' : 'session').catch(error => note(error.message));
@@ -163,7 +154,7 @@ function start() {
     lines.load(narrow);
     draw();
   } else if (asked.get('record')) open(asked.get('record'), place);
-  else list().then(records => { if (records.length) open(records[0].id); else { lines.load(''); draw(); } });
+  else others.list(null).then(records => { if (records.length) open(records[0].id); else { lines.load(''); draw(); } });
   document.addEventListener('visibilitychange', () => { if (!document.hidden) plan(); });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => lines.repaint());
 }

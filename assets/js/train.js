@@ -3,8 +3,8 @@
 import {h, fill} from './dom.js';
 import {api} from './api.js';
 import {makeNotices} from './notices.js';
+import {makeOthers} from './others.js';
 import {openPage} from './page.js';
-import {moment, stateWord} from './states.js';
 import {LIVE} from './words.js';
 import {makeForm} from './train_form.js';
 import {makeDiagnosis, makeHead} from './train_head.js';
@@ -14,7 +14,7 @@ import {makeLog, makeResults} from './train_results.js';
 import {makeTrials} from './train_trials.js';
 import {LEAD, machineOf, titleOf} from './train_words.js';
 
-const POLL = 1000, REST = 150, LISTED = 12;
+const POLL = 1000, REST = 150;
 
 function start() {
   const {root, facts, queue} = openPage();
@@ -22,11 +22,11 @@ function start() {
   const state = {view: null, epoch: 0, prompt: 0, moved: false, asked: null};
   const form = makeForm({facts, run});
   const {node: notices, note, of: noticesOf, astray} = makeNotices(), empty = h('div', {class: 'nothing', hidden: true});
-  const others = h('select', {class: 'others', 'aria-label': 'Fine-tune', hidden: true, onchange: () => { open(others.value, {}); }});
+  const others = makeOthers({kind: 'train', label: 'Fine-tune', title: titleOf, open: id => open(id, {})});
   const head = makeHead({titles, acts: {send, use: () => form.use(state.view), problem: text => note(text)}});
   const parts = [head, makeDiagnosis(), makeCurves({move}), makeSamples({move}), makeResults(), makeTrials({facts, titles, ask: evaluate}), makeLog({machineOf})];
   const toForm = h('button', {type: 'button', class: 'chip to-form', onclick: () => { form.node.scrollIntoView({block: 'start'}); form.node.querySelector('select').focus({preventScroll: true}); }}, 'New fine-tune');
-  const stage = h('div', {class: 'lab-session lab-made train-stage'}, notices, toForm, empty, others, parts.map(part => part.node));
+  const stage = h('div', {class: 'lab-session lab-made train-stage'}, notices, toForm, empty, others.node, parts.map(part => part.node));
   let timer = 0, resting = 0, turn = 0;
 
   fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Train'), form.node), stage);
@@ -36,8 +36,8 @@ function start() {
     const {view} = state;
     stage.dataset.state = view ? view.state : 'empty';
     if (!view) for (const part of parts) part.node.hidden = true;
-    else { head.node.hidden = false; for (const part of parts) part.draw(state); listNow(); }
-    empty.hidden = Boolean(view) || others.options.length > 0;
+    else { head.node.hidden = false; for (const part of parts) part.draw(state); others.retell(view); }
+    empty.hidden = Boolean(view) || others.any();
     noticesOf(view);
   }
 
@@ -78,12 +78,12 @@ function start() {
       note('');
       draw();
       rest();
-      list();
+      others.list(state.view);
       plan();
     } catch (error) {
       if (mine !== turn) return;
       note(error.message);
-      if (!state.view) { await list(true); draw(); }
+      if (!state.view) { await others.list(null, true); draw(); }
       await astray(id, 'train');
     }
   }
@@ -106,7 +106,7 @@ function start() {
         const ended = LIVE.includes(view.state) && !LIVE.includes(newer.state);
         accept(newer);
         draw();
-        if (ended) list();
+        if (ended) others.list(state.view);
       }
       if (notices.dataset.lost) { notices.dataset.lost = ''; note(''); }
     } catch (error) {
@@ -147,29 +147,12 @@ function start() {
     plan();
   }
 
-  /** The newest runs, to go from one to another. Returns them. */
-  async function list(lost = false) {
-    const {records} = await api(`records?kind=train&limit=${LISTED}`).catch(() => ({records: []}));
-    const {view} = state, shown = view && !records.some(one => one.id === view.id) ? [view, ...records] : records;
-    others.hidden = shown.length < (lost ? 1 : 2);
-    fill(others, shown.map(one => h('option', {value: one.id}, optionOf(one))));
-    if (lost && shown.length) others.prepend(h('option', {value: '', disabled: true}, 'Open one of these'));
-    others.value = view ? view.id : '';
-    return records;
-  }
-
-  /** The run that is seen stands among the others as its head tells it. */
-  function listNow() {
-    const {view} = state, option = [...others.options].find(one => one.value === view.id), words = optionOf(view, view.job && view.job.mode);
-    if (option && option.textContent !== words) option.textContent = words;
-  }
-
   fill(empty, h('h2', {}, 'Nothing has been trained here yet'), h('p', {}, LEAD),
     h('p', {}, 'Press Train beside this: the usual settings fine-tune the model that came with the lab. It goes on when you close the page, and every epoch shows as it ends.'));
   const asked = new URLSearchParams(location.search);
   if (asked.get('from')) form.useSession(asked.get('from')).catch(error => note(error.message));
   if (asked.get('record')) open(asked.get('record'), fromAddress(asked));
-  else list().then(records => { const usual = !asked.get('from') && (records.find(one => one.state !== 'failed') || records[0]); if (usual) open(usual.id, {}); else draw(); });
+  else others.list(null).then(records => { const usual = !asked.get('from') && (records.find(one => one.state !== 'failed') || records[0]); if (usual) open(usual.id, {}); else draw(); });
   document.addEventListener('visibilitychange', () => { if (!document.hidden && state.view) plan(); });
 }
 
@@ -205,14 +188,6 @@ function settled(view, {epoch, prompt}) {
 function fromAddress(asked) {
   const found = ['epoch', 'prompt'].filter(name => /^\d{1,6}$/.test(asked.get(name) || ''));
   return Object.fromEntries(found.map(name => [name, Number(asked.get(name))]));
-}
-
-function optionOf(run, mode) {
-  return `${clipped(titleOf(run))} (${[stateWord(run.state, mode).toLowerCase(), moment(run.created)].join(', ')})`;
-}
-
-function clipped(text) {
-  return text.length > 60 ? `${text.slice(0, 59)}\u2026` : text;
 }
 
 start();

@@ -247,3 +247,8 @@ export function told(value) {
 export function sentence(text) {
   return text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.') : '';
 }
+
+/** A text as far as there is room for it. */
+export function short(text, length = 80) {
+  return text.length > length ? `${text.slice(0, length - 1)}\u2026` : text;
+}

@@ -46,6 +46,11 @@ class Explore:
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
 
+    def open_step(self, step: int) -> None:
+        """Go to a timestep, counted from 0, and wait until the board shows it: until then `rows` are those before."""
+        self.cells.nth(step).locator("button").click()
+        expect(self.page.locator(".board h3").first).to_have_text(f"Step {step + 1}")
+
     def click_candidate(self, row: int, candidate: int) -> None:
         """Click a candidate, both counted from 1 as they are shown."""
         self.page.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")

@@ -227,7 +227,7 @@ def test_charts_out_of_sight_are_brought_up_to_date(page: Page, site: str) -> No
     shown = opened(page, site)
     page.set_viewport_size({"width": 1440, "height": 500})
     shown.cells.nth(6).scroll_into_view_if_needed()
-    shown.cells.nth(6).locator("button").click()
+    shown.open_step(6)
     expect(page.locator(".charts.stale")).to_have_count(1)
     expect(page.locator(".charts")).to_have_attribute("data-drawn", re.compile(r"^s00001 6 "))
     expect(page.locator(".charts.stale")).to_have_count(0)

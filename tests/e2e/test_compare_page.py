@@ -87,6 +87,7 @@ def test_what_differs_is_seen_first_and_one_sample_gives_no_verdict(
     expect(config.locator("table").first.locator("tbody")).to_contain_text("Steps46")
     expect(section.locator(".side-verdicts")).to_contain_text("one sample, no verdict")
     expect(page.locator(".side-outcome tbody tr")).to_have_count(2)
+    expect(page.locator(".side-head .prompt-of")).to_have_text(["steps 4", "steps 6"])  # their titles stand above
     expect(page.locator(".compare .picks select").nth(1)).to_have_value("B: Noise search")
     section.locator(".charts").first.get_by_role("button", name="Show as tables").click()
     expect(page.locator("[data-chart='arms'] table thead")).to_contain_text("A")

@@ -78,7 +78,7 @@ def test_keys_move_only_while_the_board_has_the_focus(page: Page, wide: str) -> 
 
 def test_brackets_go_through_the_timesteps_and_the_wish_is_kept(page: Page, site: str) -> None:
     shown = Explore(page, site)
-    shown.cells.nth(5).locator("button").click()
+    shown.open_step(5)
     shown.click_candidate(3, 2)
     page.keyboard.press("]")
     shown.expect_at(6, 2, 1)
@@ -134,7 +134,7 @@ def where_dot(page: Page, lab: FakeLab, step: int, iteration: int, candidate: in
 def test_clicks_and_charts_move_the_cursor(page: Page, site: str, lab: FakeLab) -> None:
     shown = Explore(page, site)
     page.evaluate("window.heard = []; addEventListener('lab:cursor', event => window.heard.push(event.detail))")
-    shown.cells.nth(5).locator("button").click()
+    shown.open_step(5)
     shown.rows.nth(3).locator(".row-name").click()
     expect(page.locator(".row.at")).to_have_attribute("data-iteration", "3")
     dots = shown.rows.nth(0).locator(".dots")
@@ -149,7 +149,7 @@ def test_clicks_and_charts_move_the_cursor(page: Page, site: str, lab: FakeLab) 
 
 def test_a_link_reopens_the_same_view(browser: Browser, page: Page, site: str) -> None:
     shown = Explore(page, site)
-    shown.cells.nth(7).locator("button").click()
+    shown.open_step(7)
     shown.click_candidate(4, 5)
     page.wait_for_url(re.compile(r"session=s00001&at=7\.3\.4"))
     other = browser.new_page()
@@ -163,7 +163,7 @@ def test_a_link_reopens_the_same_view(browser: Browser, page: Page, site: str) -
 def test_a_link_outlives_the_server(browser: Browser, page: Page, serve: Callable[[Any], str], tmp_path: Path) -> None:
     before = Lab(Settings(tmp_path))
     shown = Explore(page, serve(before))
-    shown.cells.nth(5).locator("button").click()
+    shown.open_step(5)
     shown.click_candidate(2, 4)
     page.wait_for_url(re.compile(r"at=5\.1\.3"))
     query = page.url[page.url.index("?") :]
@@ -181,7 +181,7 @@ def test_a_place_that_does_not_exist_opens_the_nearest(page: Page, site: str) ->
 
 def test_sorting_by_reward_changes_the_order_and_keys_follow_it(page: Page, site: str) -> None:
     shown = Explore(page, site)
-    shown.cells.nth(6).locator("button").click()
+    shown.open_step(6)
     page.get_by_role("button", name="by reward").click()
     told = [float(text) for text in shown.rows.nth(1).locator(".reward").all_inner_texts()]
     assert told == sorted(told, reverse=True)
@@ -195,7 +195,7 @@ def test_sorting_by_reward_changes_the_order_and_keys_follow_it(page: Page, site
 
 def test_the_mouse_and_a_key_show_all_numbers_of_a_candidate(page: Page, site: str, lab: FakeLab) -> None:
     shown = Explore(page, site)
-    shown.cells.nth(6).locator("button").click()
+    shown.open_step(6)
     shown.rows.nth(1).locator(".candidate").nth(3).hover()
     card = page.locator(".lab-popover:popover-open")
     view = lab.session_view(lab.recorded or "")
@@ -217,7 +217,7 @@ def test_the_mouse_and_a_key_show_all_numbers_of_a_candidate(page: Page, site: s
 
 def test_a_candidate_opens_large_and_its_arrows_move_the_cursor(page: Page, site: str) -> None:
     shown = Explore(page, site)
-    shown.cells.nth(5).locator("button").click()
+    shown.open_step(5)
     shown.click_candidate(2, 3)
     page.keyboard.press("Enter")
     large = page.locator("dialog.lightbox[open]")
@@ -293,7 +293,7 @@ def test_leaving_and_coming_back_misses_and_doubles_nothing(browser: Browser, si
     for name in ("iterations", "steps", "arms"):
         assert mine[name] == view[name], name
     for step in sorted({row["step"] for row in view["iterations"]}):
-        again.cells.nth(step).locator("button").click()
+        again.open_step(step)
         expect(again.rows).to_have_count(5)
         expect(again.rows.locator(".candidate")).to_have_count(25)
     second.close()
@@ -304,10 +304,10 @@ def test_steps_that_are_not_in_the_view_are_fetched_once(page: Page, large: str)
     page.on("request", lambda request: asked.append(request.url) if "/steps/" in request.url else None)
     shown = Explore(page, large)
     expect(shown.rows.first.locator(".candidate").first).to_be_visible()
-    shown.cells.nth(4).locator("button").click()
+    shown.open_step(4)
     expect(shown.rows).to_have_count(4)
-    shown.cells.nth(6).locator("button").click()
-    shown.cells.nth(4).locator("button").click()
+    shown.open_step(6)
+    shown.open_step(4)
     expect(shown.rows).to_have_count(4)
     assert sum(url.endswith("/steps/4") for url in asked) == 1
 

@@ -231,7 +231,7 @@ def test_an_example_fills_the_prompt(page: Page, site: str) -> None:
 
 def test_the_filmstrip_chooses_the_board(page: Page, site: str) -> None:
     shown = Explore(page, site)
-    shown.cells.nth(1).locator("button").click()
+    shown.open_step(1)
     expect(page.locator(".board h3").first).to_have_text("Step 2")
     expect(page.locator(".of-step:not(.away) > .plain")).to_contain_text("Not searched")
     page.keyboard.press("ArrowRight")
@@ -244,7 +244,7 @@ def test_the_filmstrip_chooses_the_board(page: Page, site: str) -> None:
 
 def test_elites_are_framed_the_best_marked_and_a_missing_number_told(page: Page, site: str, lab: FakeLab) -> None:
     shown = Explore(page, site)
-    shown.cells.nth(5).locator("button").click()
+    shown.open_step(5)
     expect(page.locator(".board h3").first).to_have_text("Step 6")
     view = lab.session_view(lab.recorded or "")
     assert view
@@ -262,7 +262,7 @@ def test_elites_are_framed_the_best_marked_and_a_missing_number_told(page: Page,
 
 def test_an_iteration_says_what_its_rewards_cannot(page: Page, site: str) -> None:
     shown = Explore(page, site)
-    shown.cells.nth(5).locator("button").click()
+    shown.open_step(5)
     expect(shown.rows.nth(1).locator(".row-note")).to_have_text(re.compile("1 of 5 rewards are not finite"))
     expect(shown.rows.nth(0).locator(".row-note")).to_have_count(0)
 
@@ -335,7 +335,7 @@ def test_a_waiting_session_names_who_is_ahead(page: Page, site: str, lab: FakeLa
 
 def test_the_last_row_shows_what_the_chosen_noise_led_to(page: Page, site: str) -> None:
     shown = Explore(page, site)
-    shown.cells.nth(5).locator("button").click()
+    shown.open_step(5)
     used = page.locator(".board .of-step:not(.away) > .row.used")
     expect(used).to_contain_text("What the step led to with the noise that was chosen (the mean of the kept ones).")
     assert used.locator(".reward").inner_text() == shown.cells.nth(5).locator(".reward").inner_text()

@@ -246,7 +246,9 @@ def test_an_address_of_another_kind_says_what_it_is_and_where(page_with_errors: 
         expect(told.get_by_role("link")).to_have_text("Open it on page Explore")
         expect(page.locator(".map, .lab-made .head").locator("visible=true")).to_have_count(0)
     page.goto(f"{address}sweep?record=nosuch")
+    page.set_viewport_size({"width": 390, "height": 844})
     expect(told).to_contain_text("There is no record nosuch here")
+    expect(told).to_be_in_viewport()  # and not below the form
     page.get_by_label("Sweep", exact=True).select_option(sweep)
     expect(cells(page)).to_have_count(4)
     expect(told).to_be_empty()

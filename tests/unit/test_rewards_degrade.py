@@ -1,6 +1,7 @@
 """Rewards made worse on purpose, by exactly as much as their names say."""
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -140,12 +141,19 @@ def test_a_search_ranks_by_the_noise_and_reports_the_truth() -> None:
     assert [event.total for event in again if isinstance(event, IterationScored)] == [event.total for event in rounds]
 
 
+class Reversed(DegradedReward):
+    """Noise that surely changes who is best, however a machine rounds the pictures that noise is drawn from."""
+
+    def degrade(self, values: Sequence[float], pictures: Iterable[np.ndarray], prompt: str) -> tuple[float, ...]:
+        return tuple(-value for value in values)
+
+
 def test_best_of_many_is_chosen_by_what_the_search_sees() -> None:
     config = replace(CONFIG, rewards={"bright~0.02": 1.0}, search=replace(CONFIG.search, num_iterations=4))
     clean = [
         event for event in explore(replace(config, rewards={"bright": 1.0}), sd3_model(), {"bright": Brightness()})
     ]
-    degraded = {"bright~0.02": DegradedReward(Brightness(), Degradation("bright", 0.02, 1), "bright~0.02")}
+    degraded = {"bright~0.02": Reversed(Brightness(), Degradation("bright", 0.02), "bright~0.02")}
     noisy = list(explore(config, sd3_model(), degraded))
     best = [
         [e for e in events if isinstance(e, ArmFinished) and e.arm == "best_of_sde"][0] for events in (clean, noisy)
