@@ -4,12 +4,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from app.server import create_app
 from tests.chromium import launch
@@ -67,32 +69,52 @@ def site(serve: Callable[[Any], str], lab: FakeLab) -> str:
     return serve(lab)
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that fails its test if it printed an error, lacked a file, or asked another machine for anything."""
+@pytest.fixture(scope="session")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """Where the tests' pages are opened one after the other: a page has only to load what none before it had."""
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, reduced_motion="reduce")
-    page = context.new_page()
+    yield context
+    context.close()
+
+
+@contextmanager
+def first_visit(window: BrowserContext) -> Iterator[Page]:
+    """A page of a person who was never here: afterwards nothing of it is left but files in the browser's cache."""
+    page = window.new_page()
+    origins: set[str] = set()
+    page.on("framenavigated", lambda frame: origins.add(urlsplit(frame.url)._replace(path="", query="").geturl()))
+    yield page
+    storage = window.new_cdp_session(page)
+    for origin in origins:
+        storage.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "local_storage"})
+    window.clear_cookies()
+    window.clear_permissions()
+    for opened in window.pages:
+        opened.close()
+
+
+@pytest.fixture
+def page(window: BrowserContext) -> Iterator[Page]:
+    """A page that fails its test if it printed an error, lacked a file, or asked another machine for anything."""
     wrong: list[str] = []
     hosts: set[str] = set()
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("response", lambda answer: wrong.append(answer.url) if answer.status >= 400 else None)
-    page.on("request", lambda asked: hosts.add(asked.url.split("/")[2]) if asked.url.startswith("http") else None)
-    yield page
-    context.close()
+    with first_visit(window) as page:
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("response", lambda answer: wrong.append(answer.url) if answer.status >= 400 else None)
+        page.on("request", lambda asked: hosts.add(asked.url.split("/")[2]) if asked.url.startswith("http") else None)
+        yield page
     assert not wrong
     assert len(hosts) <= 1, hosts
 
 
 @pytest.fixture
-def page_with_errors(browser: Browser) -> Iterator[Page]:
+def page_with_errors(window: BrowserContext) -> Iterator[Page]:
     """A page whose test makes requests fail: only an error that its scripts did not expect fails it."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1000}, reduced_motion="reduce")
-    page = context.new_page()
     wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    yield page
-    context.close()
+    with first_visit(window) as page:
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        yield page
     assert not wrong
 
 
