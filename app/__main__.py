@@ -17,7 +17,7 @@ from app.flags import add_plugin_flag, add_search_flags, read_search, told
 from app.measure_flags import add_measure_flags, read_body
 from app.own_models import name_models
 from app.plugins import check_plugin, load_plugins
-from app.settings import EXPERIMENTS, RECORDED, read_settings
+from app.settings import EXPERIMENTS, RECORDED, read_settings, settings_of_lab
 from app.sweep_flags import FINE_TUNED, add_sweep_flags
 from app.train_flags import add_train_flags, read_train
 from core import config as settings
@@ -211,7 +211,7 @@ def _search(asked: argparse.Namespace) -> int:
 def _show(asked: argparse.Namespace) -> int:
     from app.show import open_lab, show
 
-    with closing(open_lab(read_settings(asked.data_dir))) as lab:
+    with closing(open_lab(asked.data_dir)) as lab:
         return show(lab, asked.record, as_json=asked.json, out=sys.stdout)
 
 
@@ -219,7 +219,7 @@ def _export(asked: argparse.Namespace) -> int:
     from app.export import export
     from app.show import find_session, open_lab
 
-    with closing(open_lab(read_settings(asked.data_dir))) as lab:
+    with closing(open_lab(asked.data_dir)) as lab:
         view = find_session(lab, asked.record)
         print(export(lab, view, asked.to or Path(f"session-{view['id']}.zip")))
     return 0
@@ -228,7 +228,7 @@ def _export(asked: argparse.Namespace) -> int:
 def _backup(asked: argparse.Namespace) -> int:
     from app.backup import WHOLE, back_up
 
-    print(f"{back_up(read_settings(asked.data_dir), asked.to)} ({WHOLE})")
+    print(f"{back_up(settings_of_lab(asked.data_dir), asked.to)} ({WHOLE})")
     return 0
 
 
@@ -236,7 +236,7 @@ def _bundle(asked: argparse.Namespace) -> int:
     from app.hand_command import bundle
     from app.show import open_lab
 
-    with closing(open_lab(read_settings(asked.data_dir))) as lab:
+    with closing(open_lab(asked.data_dir)) as lab:
         return bundle(lab, asked.record, asked.to)
 
 
@@ -253,7 +253,7 @@ def _replay(asked: argparse.Namespace) -> int:
     from app.show import open_lab
 
     how = {"limit": asked.first, "tolerance": asked.tolerance, "batch_size": asked.batch_size, "threads": asked.threads}
-    with closing(open_lab(read_settings(asked.data_dir))) as lab:
+    with closing(open_lab(asked.data_dir)) as lab:
         return replay_here(lab, asked.record, as_json=asked.json, **how)
 
 

@@ -30,13 +30,18 @@ def environment(device: str, threads: int) -> dict[str, Any]:
         "lab": lab_version(),
         "commit": code_version(),
         "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
+        **machine(),
         "threads": threads,
         "device": facts["device"],
         "device_name": facts["device_name"],
         "packages": {name: _version(name) for name in PACKAGES},
     }
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """What tells this machine from another in the notes of what records were made on; no names of people's machines."""
+    return {"platform": platform.platform(), "cores": os.cpu_count()}
 
 
 @cache

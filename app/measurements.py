@@ -87,9 +87,9 @@ class Measurements:
     def _rate(self, model: str) -> float | None:
         """Seconds a velocity evaluation took, all else included: in the newest measurement, else in sessions."""
         with self.database.read() as tx:
-            for row in reliability.newest_finished(tx, model, 1):
+            for row in reliability.newest_finished(tx, model):
                 spent = reliability.schedule(tx, row.id)
-                if spent.nfe and spent.seconds:
+                if spent.nfe and spent.seconds and self.lab.ran_here(tx, row.id):
                     return float(spent.seconds / spent.nfe)
         return self.lab.measured_rate(model)
 

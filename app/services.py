@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from app import queue, record_changes, recorded, replay_words, trained
 from app import records as library
 from app.clearing import Sweeper
+from app.environment import machine
 from app.finishing import queue_finish
 from app.progress import nfe_per_velocity
 from app.running import end_killed
@@ -43,6 +47,7 @@ from storage.counter import last_seq
 from storage.engine import Database, open_database
 from storage.pictures import place_of
 from storage.rates import seconds_per_nfe
+from storage.replays import made_on
 from storage.views import first_means, rounds, step_view
 
 RECORDED_MARK = "recorded"  # which record is the session that came with the lab
@@ -305,13 +310,16 @@ class Lab:
         }
 
     def measured_rate(self, model: str) -> float | None:
-        """Seconds a velocity evaluation took in the model's newest sessions here, all else included; None before any.
-
-        The session that came with the lab ran elsewhere and does not count.
-        """
+        """Seconds a velocity evaluation took in the model's newest sessions here, all else included, or None."""
         with self.database.read() as tx:
-            came_with = records.mark(tx, RECORDED_MARK)
-            return seconds_per_nfe(tx, model, without=[came_with] if came_with else [])
+            return seconds_per_nfe(tx, model, here=partial(self.ran_here, tx))
+
+    def ran_here(self, tx: Session, record_id: str) -> bool:
+        """Whether a record's times are this machine's: not those of the session that came with the lab, of what another
+        lab has handed on as far as that was another machine's, nor any in a demonstration, where nothing runs."""
+        if self.settings.demo or record_id == records.mark(tx, RECORDED_MARK):
+            return False
+        return made_on(tx, record_id, machine())
 
     def config_of(self, record_id: str) -> ExploreConfig:
         """What a session was asked to do. Raises NotFound."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import ConfigError
+from core.errors import ConfigError, LabError
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED = ROOT / "assets" / "recorded"
@@ -49,6 +49,28 @@ def read_settings(data_dir: str | None = None, environ: Mapping[str, str] = os.e
 
     Creates the data folder; raises ConfigError when it cannot be used.
     """
+    settings = _read(data_dir, environ)
+    folder = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise ConfigError({"data-dir": f"cannot make the folder {str(folder)!r}: {error}"}) from error
+    if not os.access(folder, os.W_OK):
+        raise ConfigError({"data-dir": f"expected a folder that can be written to, got {str(folder)!r}"})
+    return settings
+
+
+def settings_of_lab(data_dir: str | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The same where a lab has worked before; makes nothing. Raises LabError where none has: a mistyped folder."""
+    settings = _read(data_dir, environ)
+    if settings.database_url is None and not Path(settings.database).is_file():
+        raise LabError(
+            f"there is no lab in {settings.data_dir}: expected the folder that `serve` or `search` worked in"
+        )
+    return settings
+
+
+def _read(data_dir: str | None, environ: Mapping[str, str]) -> Settings:
     folder = Path(data_dir or environ.get("LAB_DATA_DIR") or ROOT / "data").expanduser().resolve()
     device = environ.get("LAB_DEVICE") or "auto"
     if device not in DEVICES:
@@ -56,12 +78,6 @@ def read_settings(data_dir: str | None = None, environ: Mapping[str, str] = os.e
     database_url = environ.get("LAB_DATABASE_URL") or None
     if database_url is not None and "://" not in database_url:
         raise ConfigError({"LAB_DATABASE_URL": "expected an address such as postgresql://user@host/name"})
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        raise ConfigError({"data-dir": f"cannot make the folder {str(folder)!r}: {error}"}) from error
-    if not os.access(folder, os.W_OK):
-        raise ConfigError({"data-dir": f"expected a folder that can be written to, got {str(folder)!r}"})
     return Settings(folder, database_url, device)
 
 

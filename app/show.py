@@ -3,24 +3,19 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TextIO
 
 from app.services import Lab
-from app.settings import Settings
+from app.settings import settings_of_lab
 from core.errors import LabError
 from storage.values import weighted
 
 NEWEST = "newest"
 
 
-def open_lab(settings: Settings) -> Lab:
+def open_lab(data_dir: str | None) -> Lab:
     """The lab in a data folder, as it is: nothing is put into an empty one. Raises LabError where there is none."""
-    if settings.database_url is None and not Path(settings.database).is_file():
-        raise LabError(
-            f"there is no lab in {settings.data_dir}: expected the folder that `serve` or `search` worked in"
-        )
-    return Lab(replace(settings, recorded=None))
+    return Lab(replace(settings_of_lab(data_dir), recorded=None))
 
 
 def find_session(lab: Lab, text: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The use cases over sweeps: what one would cost, asking for one, looking at it, driving it. No torch."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app import queue as lab_queue
@@ -85,7 +86,8 @@ class Sweeps:
     def _tune_costs(self, configs: list[Any]) -> list[tuple[float, float | None]]:
         """The same, from what earlier fine-tunes took by phase."""
         with self.lab.database.read() as tx:
-            earlier = {model: runs.begun(tx, model) for model in {config.model for config in configs}}
+            here = partial(self.lab.ran_here, tx)
+            earlier = {model: runs.begun(tx, model, here=here) for model in {config.model for config in configs}}
         found = [estimated(config, earlier[config.model]) for config in configs]
         return [(one["nfe"], one["seconds"]) for one in found]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
@@ -180,7 +181,7 @@ class TrainRuns:
         asked = {name: value for name, value in body.items() if name not in ("name", "parent")}
         config = read_request(asked)
         with self.database.read() as tx:
-            earlier = runs.begun(tx, config.model)
+            earlier = runs.begun(tx, config.model, here=partial(self.lab.ran_here, tx))
         return estimated(config, earlier)
 
     def named_config(self, record_id: str) -> tuple[TrainConfig, str | None]:

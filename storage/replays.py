@@ -34,6 +34,12 @@ def origin_of(tx: Session, record_id: str) -> list[dict[str, Any]]:
     return [trained] if trained else []
 
 
+def made_on(tx: Session, record_id: str, machine: Mapping[str, Any]) -> bool:
+    """Whether it was this machine that last worked on a record, as far as anything was noted."""
+    told = origin_of(tx, record_id)
+    return all(told[-1].get(name, value) == value for name, value in machine.items()) if told else True
+
+
 def new_replay(tx: Session, record_id: str) -> int:
     """Note that a record is to be computed once more; returns the check's number among the record's."""
     known = sa.select(sa.func.max(replays.c.number)).where(replays.c.record_id == checked_id(record_id))

@@ -5,7 +5,7 @@ replaces what was there.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -173,14 +173,17 @@ def with_config(tx: Session, digest: str) -> list[sa.Row]:
     return list(tx.execute(alive.order_by(records.c.created_at.desc(), records.c.id)))
 
 
-def begun(tx: Session, model: str, newest: int = 5) -> list[dict[str, Any]]:
-    """The newest runs of a model that have an epoch: config, `started`, the `phases` of their latest epochs (seconds
-    by phase) and the most memory they took. Configs that this version cannot read are left out.
+def begun(tx: Session, model: str, *, here: Callable[[str], bool], newest: int = 5) -> list[dict[str, Any]]:
+    """The newest runs of a model that have an epoch and ran `here`, which is asked by id: config, `started`, the
+    `phases` of their latest epochs (seconds by phase) and the most memory they took. Configs that this version cannot
+    read are left out.
     """
     query = sa.select(records.c.id, records.c.config, runs.c.started, runs.c.environment)
     query = query.join(runs, runs.c.record_id == records.c.id).where(records.c.model == clean(model), ~records.c.erased)
     found = []
     for row in tx.execute(query.order_by(records.c.created_at.desc(), records.c.id).limit(4 * newest)):
+        if not here(row.id):
+            continue
         recent = sa.select(epochs.c.phases).where(epochs.c.record_id == row.id)
         phases = list(tx.scalars(recent.order_by(epochs.c.epoch.desc()).limit(20)))
         try:

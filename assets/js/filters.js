@@ -2,7 +2,7 @@
 import {h, fill} from './dom.js';
 import {icon} from './icons.js';
 import {STATES} from './states.js';
-import {count, modelTitle} from './words.js';
+import {count, modelTitle, short} from './words.js';
 
 // Each of them a choice among what the records are; then what narrows in other ways.
 const FACETS = {kind: 'Any kind', state: 'Any state', model: 'Any model', reward: 'Any reward', preset: 'Any preset', tag: 'Any tag'};
@@ -12,10 +12,27 @@ const SORTS = [['', 'Newest first'], ['oldest', 'Oldest first'], ['reward', 'Hig
 export const KINDS = {session: 'Searches', reliability: 'Reliability measurements', train: 'Fine-tunes', sweep: 'Sweeps'};
 const TYPED_MS = 250;
 
-/** The filters that the address asks for; unknown parameters are none of ours. */
+// What can be asked of these; of the others anything can, which then may match nothing.
+const DAY = /^\d{4}-\d\d-\d\d$/;
+const READABLE = {
+  state: value => value in STATES, sort: value => SORTS.some(([known]) => known === value), star: value => '01'.includes(value), trash: value => '01'.includes(value),
+  since: isDay, until: isDay,
+};
+
+/** The filters that the address asks for, without what cannot be read; unknown parameters are none of ours. */
 export function readAddress() {
-  const asked = new URLSearchParams(location.search);
-  return Object.fromEntries(NAMES.map(name => [name, asked.get(name) || '']));
+  const asked = new URLSearchParams(location.search), given = NAMES.map(name => [name, asked.get(name) || '']);
+  return Object.fromEntries(given.map(([name, value]) => [name, value && READABLE[name] && !READABLE[name](value) ? '' : value]));
+}
+
+/** What of an address could not be read, in words; empty where all could. */
+function unread(filters) {
+  const left = [...new URLSearchParams(location.search)].filter(([name, value]) => NAMES.includes(name) && value && !filters[name]);
+  return left.length ? `The address asks for ${left.map(([name, value]) => `${name} \u201c${short(value, 40)}\u201d`).join(' and ')}, which this list cannot be narrowed to or sorted by. It is left out.` : '';
+}
+
+function isDay(value) {
+  return DAY.test(value) && !Number.isNaN(new Date(`${value}T00:00`).getTime());
 }
 
 /** The same as a query; filters that are off are left out. */
@@ -32,8 +49,8 @@ export function forLab(filters) {
 
 /** When a day begins, or one after it, here; what is no day is left for the lab to refuse. */
 function moment(day, after) {
+  if (!isDay(day)) return day;
   const date = new Date(`${day}T00:00`);
-  if (!/^\d{4}-\d\d-\d\d$/.test(day) || Number.isNaN(date.getTime())) return day;
   date.setDate(date.getDate() + after);
   return date.toISOString();
 }
@@ -49,13 +66,15 @@ export function makeFilters({titles, changed}) {
   const trash = h('button', {type: 'button', class: 'toggle trash'}, icon('trash'), 'Trash');
   const reset = h('button', {type: 'button', class: 'reset', onclick: () => clear()}, 'Clear the filters');
   const days = h('span', {class: 'days', role: 'group', 'aria-label': 'When it was made'}, h('span', {'aria-hidden': 'true'}, 'Made'), since, h('span', {'aria-hidden': 'true'}, '\u2013'), until);
+  const left = h('p', {class: 'left', role: 'status'});
   const node = h('div', {class: 'filters', role: 'search'},
     h('div', {class: 'line'}, h('label', {class: 'find'}, icon('search'), text), sort, h('span', {class: 'gap'}), star, trash),
-    h('div', {class: 'line'}, choices.map(([, choice]) => choice), days, reset));
+    h('div', {class: 'line'}, choices.map(([, choice]) => choice), days, reset), left);
   const fields = [...choices, ['sort', sort], ['since', since], ['until', until]];
 
   function set(change, {replace = false} = {}) {
     filters = {...filters, ...change};
+    left.textContent = '';
     const query = asQuery(filters);
     history[replace ? 'replaceState' : 'pushState'](history.state, '', query ? `?${query}` : location.pathname);
     show();
@@ -76,7 +95,8 @@ export function makeFilters({titles, changed}) {
       field.value = filters[name];
       field.classList.toggle('on', Boolean(filters[name]));
     }
-    for (const [name, choice] of choices) choice.hidden = choice.options.length < 3 && !filters[name];
+    // what all records share is nothing to choose by; a tag few have
+    for (const [name, choice] of choices) choice.hidden = choice.options.length < (name === 'tag' ? 2 : 3) && !filters[name];
     days.classList.toggle('on', Boolean(filters.since || filters.until));
     star.setAttribute('aria-pressed', String(Boolean(filters.star)));
     trash.setAttribute('aria-pressed', String(Boolean(filters.trash)));
@@ -92,7 +112,8 @@ export function makeFilters({titles, changed}) {
   for (const [name, field] of fields) field.addEventListener('change', () => set({[name]: field.value}));
   star.addEventListener('click', () => set({star: filters.star ? '' : '1'}));
   trash.addEventListener('click', () => set({trash: filters.trash ? '' : '1'}));
-  window.addEventListener('popstate', () => { filters = readAddress(); text.value = filters.text; show(); changed(); });
+  window.addEventListener('popstate', () => { filters = readAddress(); text.value = filters.text; left.textContent = unread(filters); show(); changed(); });
+  left.textContent = unread(filters);
   show();
 
   return {

@@ -1,14 +1,26 @@
-// Records from another lab: a button that asks for a zip, sends it, and says what came of it.
+// Records from another lab: a button that asks for a zip, or one dropped on the page; it is sent, and told what came of it.
 import {h, address, fill} from './dom.js';
+import {onDrop} from './drop.js';
 import {plural, sentence} from './words.js';
 import {whereShown} from './states.js';
 
 /** Returns {node}; `done(told)` hears {taken, known, notes} once records were taken or found to be here. */
 export function makeImport({done = () => {}} = {}) {
   const file = h('input', {type: 'file', accept: '.zip,application/zip', hidden: true, onchange: () => file.files.length && send(file.files[0])});
-  const button = h('button', {type: 'button', class: 'plain writes', title: 'Take in records that another lab has exported as a zip', onclick: () => file.click()}, 'Import\u2026');
+  const button = h('button', {type: 'button', class: 'plain writes', title: 'Take in records that another lab has exported as a zip. Or drop one anywhere on this page', onclick: () => file.click()}, 'Import\u2026');
   const bar = h('progress', {hidden: true, 'aria-label': 'Import'}), told = h('span', {class: 'told', role: 'status'});
   const node = h('div', {class: 'lab-import writes'}, button, file, bar, told);
+
+  onDrop('Drop a zip of records to import them', ([first, ...more]) => {
+    if (more.length) refuse('One zip at a time: drop a single one.');
+    else if (first.type.startsWith('image/')) refuse('This is a picture: page Explore reads its settings. Expected a zip that a lab has exported.');
+    else if (!button.disabled) send(first);
+  });
+
+  function refuse(why) {
+    node.classList.add('bad');
+    fill(told, h('bdi', {}, sentence(why)));
+  }
 
   async function send(chosen) {
     button.disabled = true;
@@ -23,8 +35,7 @@ export function makeImport({done = () => {}} = {}) {
       fill(told, outcome(answer));
       done(answer);
     } catch (error) {
-      node.classList.add('bad');
-      fill(told, h('bdi', {}, sentence(error.message)));
+      refuse(error.message);
     }
     file.value = '';
     button.disabled = false;

@@ -3,7 +3,7 @@ import {h, address, fill} from './dom.js';
 import {api} from './api.js';
 import {asQuery, forLab, makeFilters} from './filters.js';
 import {makeImport} from './import.js';
-import {makeActs, short} from './library_acts.js';
+import {makeActs} from './library_acts.js';
 import {makeHead, makeTrashLine} from './library_head.js';
 import {makeSelection} from './library_select.js';
 import {livingList} from './living.js';
@@ -11,6 +11,7 @@ import {openPage} from './page.js';
 import {makeRecord} from './record.js';
 import {makeToast} from './toast.js';
 import {ids, onChange, remove} from './tray.js';
+import {short} from './words.js';
 
 const PAGE = 24;
 
@@ -119,7 +120,7 @@ function explainNothing(bar) {
   const all = h('button', {type: 'button', class: 'plain', onclick: bar.clear}, 'Show everything');
   if (trash && !bar.narrowed()) return [h('h2', {}, 'The trash is empty'), h('p', {}, 'What you throw away is kept here until you restore it or delete it for good.')];
   if (star && !text && !beside) return [h('h2', {}, 'Nothing is starred'), h('p', {}, 'A star marks what you want to find again. It stands before each title.'), all];
-  if (bar.narrowed()) return [h('h2', {}, 'Nothing matches'), h('p', {}, text ? `No record has \u201c${short(text)}\u201d in its prompt, name, note, preset or model${beside || star ? ', with these filters' : ''}.` : 'No record passes these filters.'), all];
+  if (bar.narrowed()) return [h('h2', {}, 'Nothing matches'), h('p', {}, text ? `No record has \u201c${short(text, 60)}\u201d in its prompt, name, note, preset or model${beside || star ? ', with these filters' : ''}.` : 'No record passes these filters.'), all];
   return [h('h2', {}, 'Nothing has run here yet'),
     h('p', {}, 'Every search is kept here by itself, with its settings, pictures and rewards, so that it can be opened, compared and run again.'),
     h('p', {}, h('a', {class: 'primary', href: address('.')}, 'Start a first search'))];

@@ -5,7 +5,7 @@ import {whereExported} from './export.js';
 import {confirmed} from './toast.js';
 import {size} from './train_words.js';
 import {add} from './tray.js';
-import {plural} from './words.js';
+import {plural, sentence, short} from './words.js';
 
 const UNDONE = {trash: 'restore', restore: 'trash'};
 const TOLD = {trash: 'in the trash', restore: 'back in the library', star: 'starred', unstar: 'without a star', lock: 'locked', unlock: 'unlocked', tag: 'tagged', untag: 'without that tag', erase: 'deleted'};
@@ -32,9 +32,10 @@ export function makeActs({toast, leave, reload, update, looked}) {
     looked();
   }
 
+  /** Resolves to whether the lab did it, to those that could be. */
   async function several(deed, records, tags) {
     const told = await ask('records', {ids: records.map(record => record.id), do: deed, ...(tags ? {tags} : {})});
-    if (!told) return;
+    if (!told) return false;
     const why = told.refused.length ? ` ${told.done.length ? `${plural(told.refused.length, 'other')} ${told.refused.length > 1 ? 'are' : 'is'} not` : 'None is'}: ${told.refused[0].why}.` : '';
     const words = told.done.length ? `${plural(told.done.length, 'record')} ${told.done.length > 1 ? 'are' : 'is'} ${TOLD[deed]}.` : '';
     const undo = UNDONE[deed] && told.done.length ? async () => { if (await ask('records', {ids: told.done, do: UNDONE[deed]})) reload(); } : null;
@@ -42,11 +43,20 @@ export function makeActs({toast, leave, reload, update, looked}) {
     if (UNDONE[deed] || deed === 'erase') leave(records.filter(record => told.done.includes(record.id)));
     else reload();
     looked();
+    return true;
   }
 
   return {
+    tell: text => toast.tell(text),
+    /** Resolves to what was wrong, in words; to nothing once it is changed. */
     async change(record, values) {
-      update(record, await ask(path(record), values));
+      try {
+        update(record, await api(path(record), values));
+        if ('tags' in values) reload(); // what there is to narrow to
+        return '';
+      } catch (error) {
+        return sentence(Object.values(error.problems || {})[0] || error.message);
+      }
     },
     trash: record => move(record, 'trash'),
     restore: record => move(record, 'restore'),
@@ -81,11 +91,5 @@ export function makeActs({toast, leave, reload, update, looked}) {
 }
 
 function quoted(record) {
-  return `\u201c${short(record.name || record.prompt)}\u201d`;
-}
-
-/** A text short enough for a sentence. */
-export function short(text) {
-  const letters = [...text];
-  return letters.length > 60 ? `${letters.slice(0, 59).join('').trimEnd()}\u2026` : text;
+  return `\u201c${short(record.name || record.prompt, 60)}\u201d`;
 }

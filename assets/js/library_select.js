@@ -61,7 +61,7 @@ export function makeSelection({does, changed}) {
 
 /** A button that opens a line for tags, to be added to all that are chosen or taken from them. */
 function makeTagging(act) {
-  const field = h('input', {type: 'text', 'aria-label': 'Tags for all that are chosen', placeholder: 'talk, figure 2', list: 'known-tags', maxlength: 200});
+  const field = h('input', {type: 'text', 'aria-label': 'Tags for all that are chosen', placeholder: 'talk, figure 2', list: 'known-tags'});
   const had = h('span', {class: 'had'});
   const form = h('form', {class: 'tagging', hidden: true}, field, h('button', {type: 'submit', class: 'small'}, 'Add'), had);
   const open = h('button', {type: 'button', class: 'small writes', 'aria-expanded': 'false', onclick: () => turn(form.hidden)}, icon('tag'), 'Tag');
@@ -70,10 +70,10 @@ function makeTagging(act) {
     open.setAttribute('aria-expanded', String(on));
     if (on) field.focus();
   }
-  form.addEventListener('submit', event => {
+  form.addEventListener('submit', async event => {
     event.preventDefault();
     const tags = asTags(field.value);
-    if (tags.length) act('tag', tags);
+    if (tags.length && !await act('tag', tags)) return; // what was wrong is told, and stays to be mended
     field.value = '';
     turn(false);
     open.focus();

@@ -11,17 +11,17 @@ const KINDS = {reliability: 'Reliability measurement', train: 'Fine-tune', sweep
 
 /** Tags as they are typed: with commas between them. */
 export function asTags(text) {
-  return [...new Set(text.split(',').map(tag => tag.trim().replace(/\s+/g, ' ').slice(0, 40).trim()).filter(Boolean))].slice(0, 20);
+  return text.split(',').map(tag => tag.trim()).filter(Boolean);
 }
 
 /**
- * Returns {node, draw(record)}. `act` does what is asked: change(record, values), trash(record), restore(record),
+ * Returns {node, draw(record)}. `act` does what is asked: change(record, values), which resolves to what was wrong, trash(record), restore(record),
  * erase(record), choose(record, on, range), compare(record), tagged(tag); it tells chosen(record), compared(record) and
  * bytes(record), in the trash. `models` are titles by id.
  */
 export function makeRecord({act, models}) {
   let record = null, shownPicture, shownNote;
-  const change = values => act.change(record, values);
+  const change = async values => { const why = await act.change(record, values); if (why) act.tell(why); };
   const tool = (name, onclick) => h('button', {type: 'button', class: `tool ${name}`, onclick}, icon(name));
   const changing = (name, onclick) => { const made = tool(name, onclick); made.classList.add('writes'); return made; };
   const choose = h('input', {type: 'checkbox', class: 'choose', onclick: event => act.choose(record, choose.checked, event.shiftKey)});
@@ -29,12 +29,12 @@ export function makeRecord({act, models}) {
   const thumb = h('a', {class: 'thumb', tabindex: '-1', 'aria-hidden': 'true'});
   const title = h('a', {class: 'title'}), prompt = h('p', {class: 'prompt'}), meta = h('p', {class: 'meta'});
   const rename = changing('pencil', () => naming.open(record.name || ''));
-  const naming = makeEdit({tag: 'input', label: 'Name', hint: 'A name; empty shows the prompt', save: text => change({name: text || null}), back: rename});
+  const naming = makeEdit({tag: 'input', label: 'Name', hint: 'A name; empty shows the prompt', save: text => act.change(record, {name: text || null}), back: rename});
   const note = h('div', {class: 'note'}), unfold = h('button', {type: 'button', class: 'link unfold', hidden: true, onclick: () => unfolded(note.classList.toggle('whole'))}, 'Show all of it');
   const noteTool = changing('note', () => noting.open(record.note));
-  const noting = makeEdit({tag: 'textarea', label: 'Note', hint: 'What is worth remembering of it: Markdown, such as **bold**, - lists, [links](https://\u2026)', save: text => change({note: text}), back: noteTool});
+  const noting = makeEdit({tag: 'textarea', label: 'Note', hint: 'What is worth remembering of it: Markdown, such as **bold**, - lists, [links](https://\u2026)', save: text => act.change(record, {note: text}), back: noteTool});
   const tags = h('div', {class: 'tags'}), tagTool = changing('tag', () => tagging.open(record.tags.join(', ')));
-  const tagging = makeEdit({tag: 'input', label: 'Tags', hint: 'Tags, with commas between them', save: text => change({tags: asTags(text)}), back: tagTool, list: 'known-tags'});
+  const tagging = makeEdit({tag: 'input', label: 'Tags', hint: 'Tags, with commas between them', save: text => act.change(record, {tags: asTags(text)}), back: tagTool, list: 'known-tags'});
   const compare = tool('compare', () => act.compare(record));
   const reward = h('div', {class: 'reward'}), chip = h('span', {class: 'chip-state'}), when = h('p', {class: 'when'}), cost = h('p', {class: 'when'});
   const lock = h('button', {type: 'button', class: 'tool lock writes', onclick: () => change({locked: !record.locked})});
@@ -136,19 +136,28 @@ function drawLearned(parent, record) {
     : h('span', {class: `gain ${gain > 0 ? 'up' : 'down'}`, title: 'On held-out prompts, without noise.'}, gain < 0 ? `${number(-gain)} below the start` : `+${number(gain)} over the start`));
 }
 
-/** A field that takes the place of what it changes: Enter or leaving saves; so does Escape in a note, which may be long. */
+/**
+ * A field that takes the place of what it changes: Enter or leaving saves; so does Escape in a note, which may be long.
+ * Where `save(text)` resolves to what was wrong, that is told under the field, and what was typed stays in it.
+ */
 function makeEdit({tag, label, hint, save, back, list}) {
-  const field = h(tag, {'aria-label': label, placeholder: hint, list, maxlength: tag === 'input' ? 200 : 10000, rows: tag === 'textarea' ? 3 : null});
-  const node = h('div', {class: `edit ${tag}`, hidden: true}, field);
-  let covered = null, before = '', open = false;
-  function end(keep) {
-    if (!open) return;
+  const field = h(tag, {'aria-label': label, placeholder: hint, list, rows: tag === 'textarea' ? 3 : null}), wrong = h('p', {class: 'wrong', role: 'alert'});
+  const node = h('div', {class: `edit ${tag}`, hidden: true}, field, wrong);
+  let covered = null, before = '', open = false, saving = false;
+  async function end(keep) {
+    if (!open || saving) return;
+    const text = field.value.trim();
+    if (keep && text !== before) {
+      saving = true;
+      wrong.textContent = await save(text);
+      saving = false;
+      if (wrong.textContent) return;
+    }
+    const held = node.contains(document.activeElement);
     open = false;
-    const text = field.value.trim(), held = node.contains(document.activeElement);
     node.hidden = true;
     covered.hidden = false;
     if (held) back.focus({preventScroll: true});
-    if (keep && text !== before) save(text);
   }
   field.addEventListener('keydown', event => {
     if (event.isComposing) return;
@@ -162,6 +171,7 @@ function makeEdit({tag, label, hint, save, back, list}) {
     open(text) {
       before = text;
       field.value = text;
+      wrong.textContent = '';
       node.hidden = false;
       covered.hidden = true;
       open = true;

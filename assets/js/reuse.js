@@ -2,6 +2,7 @@
 // in: a picture that is dropped on the page, or chosen, brings its settings into the form.
 import {api} from './api.js';
 import {h, svg, fill, address} from './dom.js';
+import {onDrop} from './drop.js';
 import {sentence, short} from './words.js';
 
 const MAX_PICTURE = 5e6;
@@ -71,24 +72,14 @@ export async function usePicture(file) {
 
 /** Watch the whole page for pictures that are dropped, and give a button for who cannot or would not drag. */
 export function makeDrop() {
-  const veil = h('div', {class: 'lab-veil', hidden: true}, h('p', {}, 'Drop a picture to use its settings'));
   const chooser = h('input', {type: 'file', accept: 'image/png', hidden: true, 'aria-hidden': 'true', tabindex: '-1'});
   const node = h('button', {type: 'button', class: 'from-picture', title: 'Or drop one anywhere on this page', onclick: () => chooser.click()}, 'Settings from a picture\u2026');
-  let inside = 0;
-  const leave = () => { inside = 0; veil.hidden = true; };
   chooser.addEventListener('change', () => { if (chooser.files[0]) usePicture(chooser.files[0]); chooser.value = ''; });
-  window.addEventListener('dragenter', event => { if (carriesFiles(event)) { inside += 1; veil.hidden = false; event.preventDefault(); } });
-  window.addEventListener('dragover', event => { if (carriesFiles(event)) { event.dataTransfer.dropEffect = 'copy'; event.preventDefault(); } });
-  window.addEventListener('dragleave', event => { if (carriesFiles(event) && (inside -= 1) <= 0) leave(); });
-  window.addEventListener('drop', event => {
-    if (!carriesFiles(event)) return;
-    event.preventDefault(); // or the browser leaves the page for the file
-    leave();
-    const [first, ...more] = event.dataTransfer.files;
+  onDrop('Drop a picture to use its settings', ([first, ...more]) => {
     if (more.length) say('One picture at a time: drop a single one.', 'bad');
-    else if (first) usePicture(first);
+    else usePicture(first);
   });
-  document.body.append(veil, chooser, notices);
+  document.body.append(chooser, notices);
   return {node};
 }
 
@@ -162,10 +153,6 @@ function flash(node, text) {
   node.dataset.label = before;
   node.textContent = text;
   setTimeout(() => { node.textContent = before; }, 1600);
-}
-
-function carriesFiles(event) {
-  return Boolean(event.dataTransfer) && [...event.dataTransfer.types].includes('Files');
 }
 
 function where(place) {

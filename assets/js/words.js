@@ -250,5 +250,6 @@ export function sentence(text) {
 
 /** A text as far as there is room for it. */
 export function short(text, length = 80) {
-  return text.length > length ? `${text.slice(0, length - 1)}\u2026` : text;
+  const letters = [...text];
+  return letters.length > length ? `${letters.slice(0, length - 1).join('').trimEnd()}\u2026` : text;
 }

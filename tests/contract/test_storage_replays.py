@@ -29,6 +29,17 @@ def test_a_fine_tune_is_made_on_what_its_trainer_said(database, artifacts):
         assert replays.origin_of(tx, record_id) == [{"python": "3.11"}]
 
 
+def test_a_record_was_made_on_the_machine_noted_last(database):
+    here, there = {"platform": "Linux-6", "cores": 2}, {"platform": "Linux-6", "cores": 16}
+    record_id = examples.new_session(database)
+    with database.write() as tx:
+        assert replays.made_on(tx, record_id, here), "nothing else was noted"
+        replays.keep_origin(tx, record_id, HERE | there)
+        assert not replays.made_on(tx, record_id, here)
+        replays.keep_origin(tx, record_id, LATER | here)
+        assert replays.made_on(tx, record_id, here) and not replays.made_on(tx, record_id, there)
+
+
 def test_the_newest_check_is_told_with_its_job(database):
     record_id = examples.new_session(database)
     with database.write() as tx:

@@ -131,7 +131,8 @@ def test_the_runs_that_have_something_to_load_and_those_that_were_timed(database
     examples.new_run(database)
     with database.write() as tx:
         assert [row.id for row in runs.trained(tx)] == [trained]
-        (timed,) = runs.begun(tx, "shapes-sd3")
+        (timed,) = runs.begun(tx, "shapes-sd3", here=lambda record_id: True)
+        assert runs.begun(tx, "shapes-sd3", here=lambda record_id: record_id != trained) == []
         assert timed["config"] == examples.TRAINED and timed["phases"] == [{"rollout": 0.5}] * 3
         digest = runs.run_row(tx, trained).config_hash
         assert [row.id for row in runs.with_config(tx, digest)][-1] == trained

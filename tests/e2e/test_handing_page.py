@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from app.handing import write_bundle
 from storage.tables import arm_rewards
+from tests.e2e.dropping import dropped
 from tests.e2e.fake_train import FakeRuns
 from tests.e2e.kept import Kept
 from tests.integration.handed import HOSTILE, filled, open_lab
@@ -105,6 +106,22 @@ def test_every_head_has_the_same_export(page: Page, kept: Kept, address: str, re
         page.goto(address + path)
         expect(page.locator(".train-stage .head, .side-head").last).to_contain_text(told)
         expect(page.locator(".reuse").get_by_role("link", name="Export")).to_be_hidden()
+
+
+def test_a_zip_is_dropped_on_the_library_and_a_picture_is_refused(
+    page: Page, address: str, record: str, kept: Kept, tmp_path: Path
+) -> None:
+    write_bundle(kept.lab.database, kept.lab.artifacts, kept.lab.checkpoints, [record], tmp_path / "one.zip")
+    page.goto(f"{address}library")
+    told = page.locator(".lab-import .told")
+    expect(page.get_by_role("button", name="Import")).to_be_visible()
+    dropped(page, b"a picture")
+    expect(told).to_contain_text("This is a picture: page Explore reads its settings.")
+    dropped(page, b"a zip", "a.zip", kind="application/zip", times=2)
+    expect(told).to_have_text("One zip at a time: drop a single one.")
+    dropped(page, (tmp_path / "one.zip").read_bytes(), "one.zip", kind="application/zip")
+    expect(told).to_have_text("Nothing new; 1 record was here already. ")
+    expect(page.locator(".lab-veil")).to_be_hidden()
 
 
 def test_a_file_that_is_no_bundle_is_refused_in_words(page_with_errors: Page, address: str, tmp_path: Path) -> None:

@@ -313,6 +313,63 @@ def test_tags_are_given_shown_and_found(page: Page, address: str, kept: Kept) ->
     assert kept.listed(tag="talk")[0]["tags"] == ["talk"]
 
 
+def test_a_tag_that_few_have_can_be_asked_for(page: Page, address: str, kept: Kept) -> None:
+    kept.finished("a photo of a red circle")
+    kept.finished("a photo of a blue star")
+    page.goto(f"{address}library")
+    expect(page.get_by_label("Tag", exact=True)).to_be_hidden()
+    press(row(page, "blue star"), "Add tags")
+    page.keyboard.type("talk")
+    page.keyboard.press("Enter")
+    page.get_by_label("Tag", exact=True).select_option(label="talk (1)")
+    expect(page.locator(".record .title")).to_have_text(["a photo of a blue star"])
+
+
+def test_what_is_too_long_is_told_and_nothing_typed_is_lost(
+    page_with_errors: Page, address: str, kept: Kept
+) -> None:
+    page = page_with_errors
+    kept.finished("a photo of a red circle")
+    page.goto(f"{address}library")
+    shown = row(page, "red circle")
+    press(shown, "Rename")
+    page.keyboard.type("n" * 201)
+    page.keyboard.press("Enter")
+    expect(shown.locator(".edit .wrong").filter(visible=True)).to_have_text("Expected at most 200 characters, got 201.")
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Enter")
+    expect(shown.locator(".title")).to_have_text("n" * 200)
+    press(shown, "Add tags")
+    page.keyboard.type(f"talk, {'t' * 41}")
+    page.keyboard.press("Tab")  # leaving saves as well
+    expect(shown.locator(".edit .wrong").filter(visible=True)).to_contain_text("tags of at most 40 characters")
+    field = page.get_by_label("Tags", exact=True)
+    expect(field).to_have_value(f"talk, {'t' * 41}")
+    field.fill("talk")
+    field.press("Enter")
+    expect(shown.locator(".tags .tag")).to_have_text(["talk"])
+    shown.locator(".choose").check()
+    bar = page.get_by_role("toolbar", name="Chosen records")
+    press(bar, "Tag")
+    page.keyboard.type("t" * 41)
+    page.keyboard.press("Enter")
+    expect(page.locator(".lab-toast")).to_contain_text("at most 40 characters")
+    expect(page.get_by_label("Tags for all that are chosen")).to_have_value("t" * 41)
+
+
+def test_what_an_address_asks_for_in_vain_is_told_and_left_out(page: Page, address: str, kept: Kept) -> None:
+    kept.finished("a photo of a red circle")
+    kept.finished("a photo of a blue star")
+    page.goto(f"{address}library?state=asleep&sort=cheapest&since=soon&text=circle")
+    expect(page.locator(".record .title")).to_have_text(["a photo of a red circle"])
+    told = page.locator(".filters .left")
+    expect(told).to_contain_text("state \u201casleep\u201d and sort \u201ccheapest\u201d and since \u201csoon\u201d")
+    expect(page.get_by_label("Sort")).to_have_value("")
+    page.get_by_role("button", name="Clear the filters").click()
+    expect(page.locator(".record")).to_have_count(2)
+    expect(told).to_be_hidden()
+
+
 def test_several_are_chosen_and_changed_at_once(page: Page, address: str, kept: Kept) -> None:
     ids = [kept.finished(f"prompt {index}") for index in range(4)]
     page.goto(f"{address}library")

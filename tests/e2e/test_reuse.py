@@ -1,6 +1,5 @@
 """Settings in and out of the page: a fast hand, the estimate, reuse, copies, downloads, pictures that are dropped."""
 
-import base64
 import json
 import re
 import shlex
@@ -18,6 +17,7 @@ from app.flags import read_search
 from app.pictures import encode_final
 from app.reuse import config_of_picture, place_of_picture
 from core.config import PRESETS, ExploreConfig, from_dict, to_dict
+from tests.e2e.dropping import dropped
 from tests.e2e.explore_page import Explore
 from tests.e2e.fake_lab import FakeLab
 
@@ -63,20 +63,6 @@ def held_back(page: Page, milliseconds: int = 1200) -> None:
         route.continue_()
 
     page.route(re.compile("gradio_api/run/predict"), late)
-
-
-def dropped(page: Page, content: bytes, name: str = "picture.png", *, times: int = 1) -> None:
-    """Drag a file over the page and let it go."""
-    page.evaluate(
-        """([packed, name, times]) => {
-          const bytes = Uint8Array.from(atob(packed), letter => letter.charCodeAt(0));
-          const carried = new DataTransfer();
-          for (let i = 0; i < times; i += 1) carried.items.add(new File([bytes], name, {type: 'image/png'}));
-          for (const kind of ['dragenter', 'dragover', 'drop'])
-            document.body.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: carried}));
-        }""",
-        [base64.b64encode(content).decode(), name, times],
-    )
 
 
 def picture(config: ExploreConfig, **place: Any) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from app.environment import environment
 from app.reuse import config_of_picture, place_of_picture
 from app.server import create_app
 from app.services import Lab
@@ -15,6 +16,7 @@ from app.settings import Settings
 from app.ui import form
 from core.config import ExploreConfig, from_dict, to_dict
 from storage import sessions
+from storage.replays import keep_origin
 from tests.integration.test_worker import start, worker
 from tests.unit.test_form import NASTY
 
@@ -64,6 +66,16 @@ def test_the_session_that_came_with_the_lab_says_nothing_about_this_machine(tmp_
         assert fresh.measured_rate("shapes-sd3") is None
     finally:
         fresh.close()
+
+
+def test_what_ran_on_another_machine_says_nothing_about_this_one(lab: Lab, record: str) -> None:
+    assert lab.measured_rate("fake") is not None
+    with lab.database.write() as tx:
+        keep_origin(tx, record, environment("cpu", 1) | {"cores": 4096})
+    assert lab.measured_rate("fake") is None
+    with lab.database.write() as tx:
+        keep_origin(tx, record, environment("cpu", 1))
+    assert lab.measured_rate("fake") is not None
 
 
 def test_the_form_as_it_stands_has_an_estimate(client: TestClient) -> None:
