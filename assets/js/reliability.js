@@ -1,11 +1,10 @@
 // Page Reliability: where the guess that a search climbs can be trusted. Keeps the newest view of one measurement and the
 // one place that everything on the page obeys: a timestep, a row, an estimate, whose truth, and a sibling.
 import {h, fill} from './dom.js';
-import {api} from './api.js';
+import {makeFollow} from './follow.js';
 import {makeNotices} from './notices.js';
 import {makeOthers} from './others.js';
 import {openPage} from './page.js';
-import {LIVE} from './words.js';
 import {makeForm} from './reliability_form.js';
 import {makeHead} from './reliability_head.js';
 import {makeCurves} from './reliability_charts.js';
@@ -13,31 +12,32 @@ import {makeGrid} from './reliability_grid.js';
 import {makeScatter} from './reliability_scatter.js';
 import {makeNumbers, makeSimulation} from './reliability_more.js';
 import {makePairDialog} from './reliability_pair.js';
-import {makeSource, pathOf} from './reliability_source.js';
+import {makeSource} from './reliability_source.js';
 import {LEAD, rewardTitle, stepName} from './reliability_words.js';
 
-const POLL = 1000, REST = 150;
+const REST = 150;
 
 function start() {
   const {root, facts, queue} = openPage(), source = makeSource();
   const titles = Object.fromEntries([...facts.models, ...facts.rewards].map(one => [one.name, one.title]));
   const state = {view: null, step: 0, row: 0, estimate: '', truth: '', sibling: null, moved: false, asked: null};
-  const form = makeForm({facts, run});
-  const {node: notices, note, of: noticesOf, astray} = makeNotices(), empty = h('div', {class: 'nothing', hidden: true});
-  const others = makeOthers({kind: 'reliability', label: 'Measurement', title: one => one.name || one.prompt, open: id => open(id, {})});
+  const form = makeForm({facts, run: body => follow.run(body)});
+  const notices = makeNotices(), empty = h('div', {class: 'nothing', hidden: true});
+  const others = makeOthers({kind: 'reliability', label: 'Measurement', title: one => one.name || one.prompt, open: id => follow.open(id)});
   const load = async place => {
     const row = await source.row(state.view, place.row), step = row.steps.find(one => one.step === place.step);
     if (!step) throw new Error('This step of the row is not measured yet.');
     return {state, row, step};
   };
   const dialog = makePairDialog({titles, load});
-  const acts = {move, open: dialog.open, problem: text => note(text), send, use: () => form.use(state.view)};
+  const acts = {move, open: dialog.open, problem: notices.note, send: kind => follow.send(kind), use: () => form.use(state.view)};
   const controls = makeControls({move, titles});
   const head = makeHead({titles, acts}), curves = makeCurves({controls: controls.node, move}), grid = makeGrid({titles, source, acts});
   const scatter = makeScatter({titles, source, load, acts}), simulation = makeSimulation({titles}), numbers = makeNumbers({titles, move});
   const parts = [head, controls, curves, grid, scatter, simulation, numbers], placed = parts.filter(part => part !== controls);
-  const stage = h('div', {class: 'lab-session lab-made rel-stage'}, notices, empty, others.node, placed.map(part => part.node), dialog.node);
-  let timer = 0, resting = 0, turn = 0;
+  const stage = h('div', {class: 'lab-session lab-made rel-stage'}, notices.node, empty, others.node, placed.map(part => part.node), dialog.node);
+  const follow = makeFollow({kind: 'reliability', path: 'reliability', state, notices, others, queue, does: {opened, heard, draw}});
+  let resting = 0;
 
   fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Reliability'), form.node), stage);
 
@@ -47,7 +47,7 @@ function start() {
     if (!view) for (const part of placed) part.node.hidden = true;
     else { head.node.hidden = false; for (const part of parts) part.draw(state); }
     empty.hidden = Boolean(view) || others.any();
-    noticesOf(view);
+    notices.of(view);
   }
 
   /** Put the page elsewhere; parts that are not named stay, but another row or step has other siblings. */
@@ -69,90 +69,22 @@ function start() {
     }, REST);
   }
 
-  function accept(view) {
-    const first = !state.view || state.view.id !== view.id;
-    state.view = view;
-    state.asked = null;
-    if (view.job && view.job.refusal && LIVE.includes(view.state)) note(view.job.refusal);
-    Object.assign(state, first ? {} : settled(view, state.moved ? state : {...state, ...opening(view)}));
-  }
-
-  /** Show a measurement at a place of it, or where it opens by itself. */
-  async function open(id, place) {
-    const mine = ++turn;
-    clearTimeout(timer);
-    try {
-      const view = await api(`reliability/${encodeURIComponent(id)}`);
-      if (mine !== turn) return;
-      accept(view);
-      const named = Object.values(place).some(value => value !== undefined);
-      Object.assign(state, {sibling: null, moved: named}, settled(view, {...opening(view), ...place}));
-      note('');
-      draw();
-      rest();
-      others.list(state.view);
-      plan();
-    } catch (error) {
-      if (mine !== turn) return;
-      note(error.message);
-      if (!state.view) { await others.list(null, true); draw(); }
-      await astray(id, 'reliability');
-    }
-  }
-
-  function plan() {
-    clearTimeout(timer);
-    if (state.view && LIVE.includes(state.view.state)) timer = setTimeout(poll, document.hidden ? 5 * POLL : POLL);
-  }
-
-  async function poll() {
-    const {view} = state, mine = turn;
-    try {
-      const newer = await api(`${pathOf(view)}?after=${view.seq}`);
-      if (mine !== turn) return;
-      if (newer) {
-        const changed = newer.state !== view.state;
-        accept(newer);
-        draw();
-        if (changed) others.list(state.view);
-      }
-      if (notices.dataset.lost) { notices.dataset.lost = ''; note(''); }
-    } catch (error) {
-      if (mine !== turn) return;
-      notices.dataset.lost = 'yes';
-      note(error.message);
-    }
-    plan();
-  }
-
-  async function run(body) {
-    const {id} = await api('reliability', body);
-    queue.look();
-    await open(id, {});
-    if (matchMedia('(max-width: 820px)').matches) stage.scrollIntoView({block: 'start'});
-  }
-
-  async function send(kind) {
-    state.asked = kind;
+  function opened(view, place) {
+    const named = Object.values(place).some(value => value !== undefined);
+    Object.assign(state, {view, asked: null, sibling: null, moved: named}, settled(view, {...opening(view), ...place}));
     draw();
-    try {
-      await api(`${pathOf(state.view)}/command`, {kind});
-      queue.look();
-    } catch (error) {
-      state.asked = null;
-      note(error.message);
-      draw();
-    }
-    poll();
+    rest();
   }
 
-  /** The newest measurements, to go from one to another. Returns them. */
+  function heard(view) {
+    Object.assign(state, {view, asked: null}, settled(view, state.moved ? state : {...state, ...opening(view)}));
+  }
+
   fill(empty, h('h2', {}, 'Nothing has been measured here yet'), h('p', {}, LEAD),
     h('p', {}, 'Choose prompts beside this and press Run. It goes on when you close the page, and what is measured shows as it comes.'));
   const asked = new URLSearchParams(location.search);
-  if (asked.get('record')) open(asked.get('record'), fromAddress(asked));
-  else others.list(null).then(records => { const usual = records.find(one => one.state !== 'failed') || records[0]; if (usual) open(usual.id, {}); else draw(); });
-  document.addEventListener('visibilitychange', () => { if (!document.hidden && state.view) plan(); });
+  if (asked.get('record')) follow.open(asked.get('record'), fromAddress(asked));
+  else others.list(null).then(records => { const usual = records.find(one => one.state !== 'failed') || records[0]; if (usual) follow.open(usual.id); else draw(); });
 }
 
 /** Estimate, whose truth, and the step before and after: what every chart obeys. */

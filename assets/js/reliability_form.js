@@ -16,7 +16,7 @@ export function makeForm({facts, run}) {
   const {sets, help, defaults} = facts, fields = {};
   const cost = h('p', {class: 'cost', 'aria-live': 'polite'}), general = h('p', {class: 'problem', role: 'alert'});
   const go = h('button', {type: 'submit', class: 'primary run'}, 'Run');
-  let waiting = 0, asked = 0, heldOutTouched = false, others = [];
+  let waiting = 0, asked = 0, touched = 0, heldOutTouched = false, others = [];
 
   const add = (name, label, control, read, write, text = help[name] || '') => {
     const id = `rel-${name}`, problem = h('span', {class: 'wrong', id: `${id}-wrong`, role: 'alert'});
@@ -131,6 +131,7 @@ export function makeForm({facts, run}) {
 
   node.addEventListener('input', event => {
     const field = event.target.closest('[data-field]');
+    touched += 1;
     if (field && field.classList.contains('bad')) { field.classList.remove('bad'); field.querySelector('.wrong').textContent = ''; others = []; sum(); }
     if (field && field.dataset.field === 'held_out') heldOutTouched = true;
     if (field && field.dataset.field === 'set') {
@@ -141,13 +142,15 @@ export function makeForm({facts, run}) {
   });
   node.addEventListener('submit', async event => {
     event.preventDefault();
-    const {body, problems} = toBody(filled(), sets), unread = Object.keys(problems).length;
+    const {body, problems} = toBody(filled(), sets), unread = Object.keys(problems).length, before = touched;
     tell(problems);
     go.disabled = true;
     try {
-      // the lab says what is wrong with the other fields, so that nothing is told in two goes
-      if (unread) tell({...shown(await api('reliability/estimate', body).then(() => ({}), error => error.problems || {})), ...problems});
-      else await run(body);
+      if (unread) {
+        // the lab says what is wrong with the other fields, so that nothing is told in two goes: unless a hand is at it already
+        const rest = await api('reliability/estimate', body).then(() => ({}), error => error.problems || {});
+        if (touched === before) tell({...shown(rest), ...problems});
+      } else await run(body);
     } catch (error) {
       tell(error.problems || {}, error.message);
     }

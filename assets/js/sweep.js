@@ -2,6 +2,7 @@
 import {h, address, fill} from './dom.js';
 import {api} from './api.js';
 import {driveButton} from './drive.js';
+import {makeFollow} from './follow.js';
 import {makeNotices} from './notices.js';
 import {makeOthers} from './others.js';
 import {openPage} from './page.js';
@@ -11,7 +12,7 @@ import {makeMap} from './sweep_map.js';
 import {moment, stateWord, timeLeft} from './states.js';
 import {LIVE, modelTitle, plural, sentence} from './words.js';
 
-const POLL = 1000, OWN = ['record', 'measure', 'cell', 'less', '__theme', 'from', 'of', 'across'];
+const OWN = ['record', 'measure', 'cell', 'less', '__theme', 'from', 'of', 'across'];
 const EVERY = 'Every value of one setting with every value of the other';
 const LEAD = {
   session: `${EVERY}, on the same prompts and seeds: ordinary searches, of which those that ran before are not run again.`,
@@ -21,13 +22,14 @@ const LEAD = {
 function start() {
   const {root, facts, queue} = openPage(), titles = Object.fromEntries(facts.models.map(one => [one.name, one.title]));
   const state = {view: null, measure: '', cell: [0], asked: null, less: '', taken: null, lost: false};
-  const form = makeForm({facts, run});
-  const {node: notices, note, of: noticesOf, astray} = makeNotices(), empty = h('div', {class: 'nothing', hidden: true}, h('h2', {}, 'Nothing has been swept here yet'), h('p', {}, LEAD.session), h('p', {}, 'Choose searches or fine-tunes, a setting and its values beside this and press Run. It goes on when you close the page.'));
-  const others = makeOthers({kind: 'sweep', label: 'Sweep', title: one => one.name, open: id => open(id)});
-  const head = makeHead({titles, send, use: () => form.use(state.view)}), map = makeMap({move, against}), lines = makeCoordinates();
+  const form = makeForm({facts, run: body => follow.run(body)});
+  const notices = makeNotices(), empty = h('div', {class: 'nothing', hidden: true}, h('h2', {}, 'Nothing has been swept here yet'), h('p', {}, LEAD.session), h('p', {}, 'Choose searches or fine-tunes, a setting and its values beside this and press Run. It goes on when you close the page.'));
+  const others = makeOthers({kind: 'sweep', label: 'Sweep', title: one => one.name, open: id => follow.open(id)});
+  const head = makeHead({titles, send: kind => follow.send(kind), use: () => form.use(state.view)}), map = makeMap({move, against}), lines = makeCoordinates();
   const narrowed = h('p', {class: 'note'});
-  const stage = h('div', {class: 'lab-session lab-made sweep-stage'}, notices, empty, others.node, head.node, map.node, narrowed, lines.node);
-  let timer = 0, turn = 0, drawn = '';
+  const stage = h('div', {class: 'lab-session lab-made sweep-stage'}, notices.node, empty, others.node, head.node, map.node, narrowed, lines.node);
+  const follow = makeFollow({kind: 'sweep', path: 'sweep', state, notices, others, queue, does: {opened, heard, draw}});
+  let drawn = '';
 
   fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Sweep'), form.node), stage);
   head.node.hidden = map.node.hidden = true; // until there is one
@@ -37,8 +39,8 @@ function start() {
     stage.dataset.state = view ? view.state : 'empty';
     head.node.hidden = map.node.hidden = !view;
     empty.hidden = Boolean(view) || filtered() !== null || others.any();
-    noticesOf(view);
-    lines.node.hidden = !view && Boolean(state.lost);
+    notices.of(view);
+    lines.node.hidden = state.lost;
     if (!view) return;
     head.draw(state);
     map.draw({...state, view: shownOf(state)});
@@ -62,100 +64,45 @@ function start() {
     history.replaceState(history.state, '', url);
   }
 
-  async function open(id, place = {}) {
-    const mine = ++turn;
-    clearTimeout(timer);
-    try {
-      const view = await api(`sweep/${encodeURIComponent(id)}`);
-      if (mine !== turn) return;
-      Object.assign(state, {view, asked: null, less: '', taken: null}, settled(view, place));
-      note('');
-      draw();
-      keepAddress();
-      const alike = await api(`sweep/${encodeURIComponent(id)}/alike`);
-      if (mine !== turn) return;
-      map.offer(alike, place.less || '');
-      if (place.less) await against(place.less, place);
-    } catch (error) {
-      if (mine !== turn) return;
-      note(error.message);
-      state.lost = !state.view;
-      await Promise.all([astray(id, 'sweep'), state.view ? null : others.list(null, true)]);
-      draw();
-    }
-    if (state.view) others.list(state.view);
-    plan();
+  async function opened(view, place, still) {
+    Object.assign(state, {view, asked: null, less: '', taken: null}, settled(view, place));
+    draw();
+    keepAddress();
+    const alike = await api(follow.at(view.id, '/alike'));
+    if (!still()) return;
+    map.offer(alike, place.less || '');
+    if (place.less) await against(place.less, place);
+  }
+
+  async function heard(view) {
+    Object.assign(state, {view, asked: null});
+    if (state.less) await against(state.less);
+    else Object.assign(state, settled(view, state));
   }
 
   /** Take another sweep over the same cells from this one; none where `id` is empty. */
   async function against(id, place = state) {
-    const mine = turn;
+    const shown = state.view.id, still = () => state.view.id === shown;
     try {
-      const taken = id ? await api(`sweep/${encodeURIComponent(state.view.id)}/less/${encodeURIComponent(id)}`) : null;
-      if (mine !== turn) return;
+      const taken = id ? await api(follow.at(shown, `/less/${encodeURIComponent(id)}`)) : null;
+      if (!still()) return;
       Object.assign(state, {less: id, taken});
       move({measure: place.measure, cell: place.cell});
     } catch (error) {
-      if (mine === turn) note(error.message);
+      if (still()) notices.note(error.message);
     }
-  }
-
-  function plan() {
-    clearTimeout(timer);
-    if (state.view && LIVE.includes(state.view.state)) timer = setTimeout(poll, document.hidden ? 5 * POLL : POLL);
-  }
-
-  async function poll() {
-    const mine = turn, {view} = state;
-    try {
-      const newer = await api(`sweep/${encodeURIComponent(view.id)}?after=${view.seq}`);
-      if (mine !== turn) return;
-      if (newer) {
-        Object.assign(state, {view: newer, asked: null});
-        if (state.less) await against(state.less);
-        else Object.assign(state, settled(newer, state));
-        draw();
-        if (newer.state !== view.state) others.list(state.view);
-      }
-      note(newer && newer.job && LIVE.includes(newer.state) && newer.job.refusal || '');
-    } catch (error) {
-      if (mine !== turn) return;
-      note(error.message);
-    }
-    plan();
-  }
-
-  async function run(body) {
-    const {id} = await api('sweep', body);
-    queue.look();
-    await open(id);
-    if (matchMedia('(max-width: 820px)').matches) stage.scrollIntoView({block: 'start'});
-  }
-
-  async function send(kind) {
-    state.asked = kind;
-    draw();
-    try {
-      await api(`sweep/${encodeURIComponent(state.view.id)}/command`, {kind});
-      queue.look();
-    } catch (error) {
-      note(error.message);
-    }
-    state.asked = null;
-    poll();
   }
 
   const asked = new URLSearchParams(location.search), narrow = filtered();
   const place = {measure: asked.get('measure') || '', cell: (asked.get('cell') || '').split('.').map(Number), less: asked.get('less') || ''};
-  if (asked.get('from')) form.from(asked.get('from'), asked.get('of') === 'train' ? 'train' : 'session').catch(error => note(error.message));
+  if (asked.get('from')) form.from(asked.get('from'), asked.get('of') === 'train' ? 'train' : 'session').catch(error => notices.note(error.message));
   if (narrow !== null) {
     stage.classList.add('only-lines');
     fill(narrowed, 'The records that the ', h('a', {href: address(`library?${narrow}`)}, 'Library lists with the same filters'), '.');
     lines.load(narrow);
     draw();
-  } else if (asked.get('record')) open(asked.get('record'), place);
-  else others.list(null).then(records => { if (records.length) open(records[0].id); else { lines.load(''); draw(); } });
-  document.addEventListener('visibilitychange', () => { if (!document.hidden) plan(); });
+  } else if (asked.get('record')) follow.open(asked.get('record'), place);
+  else others.list(null).then(records => { if (records.length) follow.open(records[0].id); else { lines.load(''); draw(); } });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => lines.repaint());
 }
 

@@ -2,6 +2,7 @@
 // one place that everything on the page obeys: an epoch and a prompt.
 import {h, fill} from './dom.js';
 import {api} from './api.js';
+import {makeFollow} from './follow.js';
 import {makeNotices} from './notices.js';
 import {makeOthers} from './others.js';
 import {openPage} from './page.js';
@@ -14,20 +15,24 @@ import {makeLog, makeResults} from './train_results.js';
 import {makeTrials} from './train_trials.js';
 import {LEAD, machineOf, titleOf} from './train_words.js';
 
-const POLL = 1000, REST = 150;
+const REST = 150;
 
 function start() {
   const {root, facts, queue} = openPage();
   const titles = Object.fromEntries([...facts.models, ...facts.rewards].map(one => [one.name, one.title]));
   const state = {view: null, epoch: 0, prompt: 0, moved: false, asked: null};
-  const form = makeForm({facts, run});
-  const {node: notices, note, of: noticesOf, astray} = makeNotices(), empty = h('div', {class: 'nothing', hidden: true});
-  const others = makeOthers({kind: 'train', label: 'Fine-tune', title: titleOf, open: id => open(id, {})});
-  const head = makeHead({titles, acts: {send, use: () => form.use(state.view), problem: text => note(text)}});
+  const form = makeForm({facts, run: body => follow.run(body)});
+  const notices = makeNotices(), empty = h('div', {class: 'nothing', hidden: true});
+  const others = makeOthers({kind: 'train', label: 'Fine-tune', title: titleOf, open: id => follow.open(id)});
+  const head = makeHead({titles, acts: {send: kind => follow.send(kind), use: () => form.use(state.view), problem: notices.note}});
   const parts = [head, makeDiagnosis(), makeCurves({move}), makeSamples({move}), makeResults(), makeTrials({facts, titles, ask: evaluate}), makeLog({machineOf})];
   const toForm = h('button', {type: 'button', class: 'chip to-form', onclick: () => { form.node.scrollIntoView({block: 'start'}); form.node.querySelector('select').focus({preventScroll: true}); }}, 'New fine-tune');
-  const stage = h('div', {class: 'lab-session lab-made train-stage'}, notices, toForm, empty, others.node, parts.map(part => part.node));
-  let timer = 0, resting = 0, turn = 0;
+  const stage = h('div', {class: 'lab-session lab-made train-stage'}, notices.node, toForm, empty, others.node, parts.map(part => part.node));
+  const waits = view => LIVE.includes(view.state) || view.evaluations.some(tried);
+  // a place in the queue and a trial's state change without an event of the run's own: then it is asked for whole
+  const whole = view => view.state === 'pending' || Boolean(state.asked) || view.evaluations.some(tried);
+  const follow = makeFollow({kind: 'train', path: 'train', state, notices, others, queue, does: {opened, heard, draw, waits, whole}});
+  let resting = 0;
 
   fill(root, h('aside', {class: 'lab-aside'}, h('h1', {}, 'Train'), form.node), stage);
   for (const part of parts) part.node.hidden = true; // until there is something to show, or to press
@@ -38,7 +43,7 @@ function start() {
     if (!view) for (const part of parts) part.node.hidden = true;
     else { head.node.hidden = false; for (const part of parts) part.draw(state); others.retell(view); }
     empty.hidden = Boolean(view) || others.any();
-    noticesOf(view);
+    notices.of(view);
   }
 
   function move(place) {
@@ -57,103 +62,36 @@ function start() {
     }, REST);
   }
 
-  function accept(view) {
+  function heard(view) {
     const before = state.view && state.view.id === view.id ? state.view : null;
     if (before && answered(state.asked, before, view)) state.asked = null;
     state.view = view.partial && before ? merged(before, view) : view;
-    if (view.job && view.job.refusal && LIVE.includes(view.state)) note(view.job.refusal);
     if (!state.moved) Object.assign(state, opening(state.view));
   }
 
-  /** Show a run at a place of it, or where it opens by itself. */
-  async function open(id, place) {
-    const mine = ++turn;
-    clearTimeout(timer);
-    try {
-      const view = await api(`train/${encodeURIComponent(id)}`);
-      if (mine !== turn) return;
-      Object.assign(state, {moved: false, asked: null, view: null});
-      accept(view);
-      Object.assign(state, settled(view, place), {moved: Object.keys(place).length > 0});
-      note('');
-      draw();
-      rest();
-      others.list(state.view);
-      plan();
-    } catch (error) {
-      if (mine !== turn) return;
-      note(error.message);
-      if (!state.view) { await others.list(null, true); draw(); }
-      await astray(id, 'train');
-    }
-  }
-
-  const waits = view => LIVE.includes(view.state) || view.evaluations.some(tried);
-
-  function plan() {
-    clearTimeout(timer);
-    if (state.view && waits(state.view)) timer = setTimeout(poll, document.hidden ? 5 * POLL : POLL);
-  }
-
-  async function poll() {
-    const {view} = state, mine = turn;
-    // a place in the queue and a trial's state change without an event of the run's own: then it is asked for whole
-    const whole = view.state === 'pending' || state.asked || view.evaluations.some(tried);
-    try {
-      const newer = await api(`train/${encodeURIComponent(view.id)}${whole ? '' : `?after=${view.seq}`}`);
-      if (mine !== turn) return;
-      if (newer) {
-        const ended = LIVE.includes(view.state) && !LIVE.includes(newer.state);
-        accept(newer);
-        draw();
-        if (ended) others.list(state.view);
-      }
-      if (notices.dataset.lost) { notices.dataset.lost = ''; note(''); }
-    } catch (error) {
-      if (mine !== turn) return;
-      notices.dataset.lost = 'yes';
-      note(error.message);
-    }
-    plan();
-  }
-
-  async function run(body) {
-    const {id} = await api('train', body);
-    queue.look();
-    await open(id, {});
-    if (matchMedia('(max-width: 820px)').matches) stage.scrollIntoView({block: 'start'});
-  }
-
-  async function send(kind) {
-    state.asked = kind;
+  function opened(view, place) {
+    Object.assign(state, {moved: false, asked: null, view: null});
+    heard(view);
+    Object.assign(state, settled(view, place), {moved: Object.keys(place).length > 0});
     draw();
-    try {
-      await api(`train/${encodeURIComponent(state.view.id)}/command`, {kind});
-      queue.look();
-    } catch (error) {
-      state.asked = null;
-      note(error.message);
-      draw();
-    }
-    poll();
+    rest();
   }
 
   async function evaluate(body) {
-    await api(`train/${encodeURIComponent(state.view.id)}/evaluate`, body);
+    const {id} = state.view;
+    await api(follow.at(id, '/evaluate'), body);
     queue.look();
-    const {view} = state;
-    await api(`train/${encodeURIComponent(view.id)}`).then(accept);
+    await api(follow.at(id)).then(heard);
     draw();
-    plan();
+    follow.plan();
   }
 
   fill(empty, h('h2', {}, 'Nothing has been trained here yet'), h('p', {}, LEAD),
     h('p', {}, 'Press Train beside this: the usual settings fine-tune the model that came with the lab. It goes on when you close the page, and every epoch shows as it ends.'));
   const asked = new URLSearchParams(location.search);
-  if (asked.get('from')) form.useSession(asked.get('from')).catch(error => note(error.message));
-  if (asked.get('record')) open(asked.get('record'), fromAddress(asked));
-  else others.list(null).then(records => { const usual = !asked.get('from') && (records.find(one => one.state !== 'failed') || records[0]); if (usual) open(usual.id, {}); else draw(); });
-  document.addEventListener('visibilitychange', () => { if (!document.hidden && state.view) plan(); });
+  if (asked.get('from')) form.useSession(asked.get('from')).catch(error => notices.note(error.message));
+  if (asked.get('record')) follow.open(asked.get('record'), fromAddress(asked));
+  else others.list(null).then(records => { const usual = !asked.get('from') && (records.find(one => one.state !== 'failed') || records[0]); if (usual) follow.open(usual.id); else draw(); });
 }
 
 /** A whole view of a run that was told in part: what it has of epochs and samples is newer than what is known. */
