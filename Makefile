@@ -5,8 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 HOST ?= 127.0.0.1
 PORT ?= 7860
-# One more than there are cores: a test in a browser waits more than it computes. In the order of the folders, so that no
-# long file of few tests comes last.
+# One more than there are cores: a test in a browser waits more than it computes.
 TESTERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: install run health test lint format bench doctor
@@ -21,7 +20,7 @@ health:
 	$(BIN)/python -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$(PORT)/health', timeout=5)"
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadscope $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
