@@ -166,7 +166,7 @@ def _tags(value: Any) -> list[str]:
         raise LabError(f"expected at most {MAX_TAGS} tags, got {len(found):,}")
     for tag in found:
         if len(tag) > MAX_TAG or "," in tag:
-            raise LabError(f"expected tags of at most {MAX_TAG} characters without a comma, got {tag!r:.60}")
+            raise LabError(f"expected tags of at most {MAX_TAG} characters without a comma, got {tag[:50]!r}")
     return found
 
 

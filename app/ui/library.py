@@ -17,4 +17,4 @@ def page(lab: "Lab") -> str:
     titles |= {name: titles[id] for name, id in ALIASES.items()}
     rewards = {spec.name: spec.title for spec in REWARDS.values()}
     facts = {"models": titles, "rewards": rewards, "backup": {"whole": WHOLE, "why_not": why_not(lab.settings)}}
-    return document("library", "Library", facts, styles=("lab", "shell", "library"))
+    return document("library", "Library", facts, styles=("lab", "shell", "doors", "library"))

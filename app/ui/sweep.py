@@ -16,7 +16,7 @@ from core.train_help import PRESET_HELP
 if TYPE_CHECKING:
     from app.services import Lab
 
-STYLES = ("lab", "shell", "charts", "asked", "sweep")
+STYLES = ("lab", "shell", "doors", "charts", "asked", "sweep")
 TOLD = ("name", "title", "help", "usable", "why_not")
 
 

@@ -144,7 +144,8 @@ function setOf({train, judged}) {
 
 /** What a run will take, in words, and what it will be judged on. */
 function costOf({nfe, epochs, seconds, memory_mb: memory, per_epoch: each, judged}) {
-  const took = seconds === null ? ' How long that takes is known once a run of this model has begun here.' : ` About ${duration(seconds)} here${each.seconds === null ? '' : `, ${duration(each.seconds)} an epoch`}.`;
+  const never = 'demo' in document.documentElement.dataset;
+  const took = seconds === null ? never ? '' : ' How long that takes is known once a run of this model has begun here.' : ` About ${duration(seconds)} here${each.seconds === null ? '' : `, ${duration(each.seconds)} an epoch`}.`;
   const room = memory === null ? '' : ` About ${(memory / 1000).toFixed(1)} GB of memory.`;
   return [h('b', {}, `${count(nfe)} velocity evaluations`), ` in ${plural(epochs, 'epoch')}${each.search ? `, ${Math.round(100 * each.search / each.nfe)}% of them the search` : ''}.`, took, room, ` Judged on ${captionsOf(judged)}${judged.unseen ? ', none of them trained' : ' that it is trained on'}.`];
 }

@@ -7,6 +7,7 @@ from core.prompts import judged_on
 from core.train_config import TrainConfig
 
 RECENT = 5  # epochs that a sentence looks back on
+OPPOSED = -0.1  # cosine of two gradients: those of few pictures, which are mostly noise, lie around 0
 FLAT_SHARE, CLIPPED_SHARE, QUIET_CLIP = 0.5, 0.5, 0.001
 SMALL_NOISE, DRIFT_FACTOR, VARIETY_LOST, RATIO_TOLERANCE = 0.8, 2.0, 0.5, 0.01
 MIN_EPOCHS = 10  # before this nothing is said of a trend
@@ -120,7 +121,7 @@ def _drift(history: History) -> str:
 
 def _cosine(trained: History) -> str:
     cosine = _recent(trained, "grad_cosine_searched")
-    if cosine is None or cosine >= 0:
+    if cosine is None or cosine > OPPOSED:
         return ""
     return f"Searched and random members pull in opposite directions (cosine {cosine:.2f} of their gradients)."
 

@@ -115,6 +115,12 @@ def test_a_zip_is_dropped_on_the_library_and_a_picture_is_refused(
     page.goto(f"{address}library")
     told = page.locator(".lab-import .told")
     expect(page.get_by_role("button", name="Import")).to_be_visible()
+    page.evaluate(
+        """() => { const carried = new DataTransfer(); carried.items.add(new File(['x'], 'x.zip'));
+          document.body.dispatchEvent(new DragEvent('dragenter', {bubbles: true, dataTransfer: carried})); }"""
+    )
+    expect(page.locator(".lab-veil")).to_have_text("Drop a zip of records to import them")
+    expect(page.locator(".lab-veil")).to_have_css("position", "fixed")
     dropped(page, b"a picture")
     expect(told).to_contain_text("This is a picture: page Explore reads its settings.")
     dropped(page, b"a zip", "a.zip", kind="application/zip", times=2)

@@ -47,6 +47,10 @@ def test_each_figure_has_its_sentence(changes, said):
     assert sum(said in sentence for sentence in found) == 1
 
 
+def test_gradients_that_have_nothing_to_do_with_each_other_are_not_called_opposite():
+    assert diagnose(history(grad_cosine_searched=-0.004), TrainConfig()) == ()
+
+
 def test_small_noises_are_told_only_of_a_search():
     small = history(noise_norm=0.3)
     assert "30% of a real noise's size" in diagnose(small, preset("smart-grpo"))[0]
