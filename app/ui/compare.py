@@ -4,7 +4,7 @@ from app.compare_style import LETTERS
 from app.ui.document import document
 from core.models.registry import ALIASES, MODELS
 
-STYLES = ("lab", "shell", "charts", "asked", "side")
+STYLES = ("lab", "shell", "doors", "charts", "asked", "side")
 
 
 def page() -> str:

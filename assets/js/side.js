@@ -113,7 +113,7 @@ function makeSection(kind, own) {
     node.hidden = !section;
     if (!section) return;
     title.hidden = !several;
-    both.classList.toggle('many', section.letters.length > 3); // a column a record wants room, and their pairs a long table
+    both.classList.toggle('many', section.letters.length > 2); // a column a record wants room, and their pairs a long table
     verdicts.draw(section);
     settings.draw(section);
     own.draw(section, state);

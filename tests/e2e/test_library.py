@@ -325,9 +325,7 @@ def test_a_tag_that_few_have_can_be_asked_for(page: Page, address: str, kept: Ke
     expect(page.locator(".record .title")).to_have_text(["a photo of a blue star"])
 
 
-def test_what_is_too_long_is_told_and_nothing_typed_is_lost(
-    page_with_errors: Page, address: str, kept: Kept
-) -> None:
+def test_what_is_too_long_is_told_and_nothing_typed_is_lost(page_with_errors: Page, address: str, kept: Kept) -> None:
     page = page_with_errors
     kept.finished("a photo of a red circle")
     page.goto(f"{address}library")
